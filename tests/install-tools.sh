@@ -1,0 +1,69 @@
+#!/bin/sh
+# Installs from Debian what the build, the tests, the demo and the package need and is not there yet; or, if packages are named, those.
+# Asks nothing.
+set -eu
+# Packages that cannot be beside others are only unpacked here: libreswan (strongSwan is installed), iproute2 of Debian's backports (its own is).
+aside=/usr/local/lib/xfrmd-tests
+packages="ca-certificates make git gcc libc6-dev zlib1g-dev binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux libssl3 man-db
+    strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3 python3-scapy
+    openiked tshark zsh fish
+    libnss3-tools libldns3 libunbound8 libcurl3-nss libldap-2.5-0 libevent-core-2.1-7 libevent-pthreads-2.1-7 libcap-ng0 libaudit1 libpam0g"
+unpacked="libreswan iproute2-backports"
+[ $# -eq 0 ] || packages=$* unpacked=
+missing=
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing="$missing $package"
+done
+absent=
+for package in $unpacked; do
+    [ -d "$aside/$package" ] || absent="$absent $package"
+done
+[ -n "$missing$absent" ] || exit 0
+echo "installing$missing$absent"
+export DEBIAN_FRONTEND=noninteractive
+folder=$(mktemp -d)
+# Daemons that a package would start are not wanted: the tests start their own.
+policy=/usr/sbin/policy-rc.d
+made=
+trap 'rm -rf "$folder" $made' EXIT
+if [ ! -e "$policy" ]; then
+    made=$policy
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+install_missing() {
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null
+}
+# A source beside the system's own, of which nothing stays.
+from_backports() {
+    mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' >"$folder/backports.sources"
+    options="-q -o Dir::Etc::sourcelist=$folder/backports.sources -o Dir::Etc::sourceparts=- -o Dir::State::lists=$folder/lists -o Dir::Cache=$folder -o APT::Sandbox::User=root"
+    # shellcheck disable=SC2086
+    apt-get $options update >/dev/null && apt-get $options download "$1" >/dev/null
+}
+unpack_absent() {
+    for package in $absent; do
+        [ ! -d "$aside/$package" ] || continue
+        rm -rf "$folder/new" "$folder"/*.deb
+        (
+            cd "$folder"
+            case $package in
+            *-backports) from_backports "${package%-backports}" ;;
+            *) apt-get -q -o APT::Sandbox::User=root download "$package" >/dev/null ;;
+            esac
+            # There as a whole, or not at all.
+            dpkg-deb -x ./*.deb new
+        ) || return 1
+        mkdir -p "$aside"
+        mv "$folder/new" "$aside/$package"
+    done
+}
+# An archive that does not answer at once is asked again.
+for pause in 5 20 0; do
+    apt-get update -q >/dev/null && install_missing && unpack_absent && exit 0
+    sleep "$pause"
+done
+echo "install-tools: apt-get could not install$missing$absent" >&2
+exit 1

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Runs every test project that was built, one after the other, and adds up. The last line is "N passed, N failed"; a project that does
+# not say how it ended, or that skipped something, counts as a failure.
+cd "$(dirname "$0")/.." || exit 1
+configuration=${CONFIGURATION:-Release}
+results=TestResults
+rm -rf "$results"
+mkdir -p "$results"
+passed=0
+failed=0
+for project in tests/*/*.csproj; do
+    folder=$(dirname "$project")
+    name=$(basename "$folder")
+    grep -rqE '\[(Fact|Theory)' --include='*.cs' "$folder" || continue
+    log="$results/$name.log"
+    echo "--- $name"
+    dotnet test "$project" -c "$configuration" --no-build --nologo -v q --logger "trx;LogFileName=$PWD/$results/$name.trx" >"$log" 2>&1
+    status=$?
+    counters=$(grep -o '<Counters [^>]*>' "$results/$name.trx" 2>/dev/null)
+    count() { echo "$counters" | sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p"; }
+    good=$(count passed) total=$(count total)
+    if [ -z "$counters" ]; then
+        cat "$log"
+        echo "$name: no result (dotnet test ended with $status)"
+        failed=$((failed + 1))
+        continue
+    fi
+    bad=$((total - good))
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    [ "$bad" -eq 0 ] || cat "$log"
+    echo "$name: $good passed, $bad failed"
+    passed=$((passed + good))
+    failed=$((failed + bad))
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
