@@ -1,0 +1,44 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Xfrmd.Linux;
+
+/// <summary>One message that the kernel answered: its type, the request it belongs to, and the bytes behind <c>struct nlmsghdr</c>.</summary>
+public readonly ref struct NetlinkReply(ushort type, uint sequence, ReadOnlySpan<byte> body)
+{
+    public ushort Type { get; } = type;
+
+    public uint Sequence { get; } = sequence;
+
+    public ReadOnlySpan<byte> Body { get; } = body;
+
+    /// <summary>The value of an attribute behind a family header of <paramref name="headerSize"/> bytes; empty where there is none.</summary>
+    public ReadOnlySpan<byte> Attribute(int headerSize, ushort type) => Find(Body.Length < headerSize ? default : Body[headerSize..], type);
+
+    public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> attributes, ushort type)
+    {
+        while (attributes.Length >= 4)
+        {
+            int length = MemoryMarshal.Read<ushort>(attributes);
+            if (length < 4 || length > attributes.Length)
+            {
+                break;
+            }
+            if ((MemoryMarshal.Read<ushort>(attributes[2..]) & NetlinkConstants.NLA_TYPE_MASK) == type)
+            {
+                return attributes[4..length];
+            }
+            attributes = attributes[Math.Min(attributes.Length, (length + 3) & ~3)..];
+        }
+        return default;
+    }
+
+    public static uint Host32(ReadOnlySpan<byte> value) => value.Length >= 4 ? MemoryMarshal.Read<uint>(value) : 0;
+
+    public static uint Be32(ReadOnlySpan<byte> value) => value.Length >= 4 ? BinaryPrimitives.ReadUInt32BigEndian(value) : 0;
+
+    public static ulong Be64(ReadOnlySpan<byte> value) => value.Length >= 8 ? BinaryPrimitives.ReadUInt64BigEndian(value) : 0;
+
+    public static string Text(ReadOnlySpan<byte> value) => Encoding.UTF8.GetString(value.TrimEnd((byte)0));
+}

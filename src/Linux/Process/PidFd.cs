@@ -1,0 +1,33 @@
+using Microsoft.Win32.SafeHandles;
+using static Tmds.Linux.LibC;
+
+namespace Xfrmd.Linux.Process;
+
+/// <summary>pidfd_open(2) and pidfd_getfd(2).</summary>
+public static class PidFd
+{
+    private const int OpenNumber = 434, GetFdNumber = 438;
+    private const int Thread = 0x80;   // PIDFD_THREAD = O_EXCL, Linux 6.9
+
+    /// <summary>
+    /// A duplicate of a descriptor of another thread, or null with the errno: EPERM where a container forbids it, EBADF where it is not
+    /// open.
+    /// </summary>
+    public static SafeFileHandle? TryDuplicate(int tid, int tgid, int fd, out int errno)
+    {
+        int pidFd = (int)(long)syscall(OpenNumber, tid, Thread);
+        if (pidFd < 0 && Libc.LastErrno == Libc.EINVAL)
+        {
+            pidFd = (int)(long)syscall(OpenNumber, tgid, 0);
+        }
+        if (pidFd < 0)
+        {
+            errno = Libc.LastErrno;
+            return null;
+        }
+        int duplicate = (int)(long)syscall(GetFdNumber, pidFd, fd, 0);
+        errno = duplicate < 0 ? Libc.LastErrno : 0;
+        _ = close(pidFd);
+        return duplicate < 0 ? null : new SafeFileHandle(duplicate, ownsHandle: true);
+    }
+}
