@@ -1,0 +1,11 @@
+namespace Xfrmd.Kernel;
+
+/// <summary>The error numbers that net/xfrm, net/netlink and net/key return. Values of asm-generic/errno.h.</summary>
+public enum Errno
+{
+    None = 0, EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13, EFAULT = 14, EBUSY = 16,
+    EEXIST = 17, ENODEV = 19, EINVAL = 22, EMFILE = 24, ENOTTY = 25, EPIPE = 32, ERANGE = 34, ENOSYS = 38, ELOOP = 40, ENODATA = 61, EOVERFLOW = 75,
+    EBADMSG = 74, EDESTADDRREQ = 89, EMSGSIZE = 90, ENOPROTOOPT = 92, EPROTONOSUPPORT = 93, ESOCKTNOSUPPORT = 94, EOPNOTSUPP = 95,
+    EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99, ENETUNREACH = 101, ECONNRESET = 104, ENOBUFS = 105, EISCONN = 106,
+    ENOTCONN = 107, ECONNREFUSED = 111, EHOSTUNREACH = 113,
+}

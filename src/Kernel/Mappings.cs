@@ -1,0 +1,24 @@
+namespace Xfrmd.Kernel;
+
+/// <summary>MAPPING events and their rate limit (<c>km_new_mapping</c>, XFRMA_MTIMER_THRESH).</summary>
+internal static class Mappings
+{
+    public static void Tell(XfrmNamespace space, SecurityAssociation sa, in XfrmAddress address, Be16 port)
+    {
+        if (sa.State != SaState.Valid || sa.Encap is null)
+        {
+            return;
+        }
+        if (sa.MappingMaxAge != 0)
+        {
+            ulong now = space.WallSeconds;
+            if (sa.Timer.LastMapping != 0 && port.Value == sa.Timer.LastMappingPort && now - sa.Timer.LastMapping < sa.MappingMaxAge)
+            {
+                return;
+            }
+            sa.Timer.LastMapping = now;
+            sa.Timer.LastMappingPort = port.Value;
+        }
+        space.KeyManagers.NewMapping(sa, address, port);
+    }
+}

@@ -1,0 +1,183 @@
+using System.Threading.Channels;
+
+namespace Xfrmd.Kernel;
+
+/// <summary>
+/// All XFRM state of one network namespace: <c>struct netns_xfrm</c>. Control operations take <see cref="Gate"/>; the packet path reads
+/// snapshots and posts what it meets (expiry, acquire, mapping), which a pool thread then handles under the gate.
+/// </summary>
+public sealed class XfrmNamespace : IDisposable
+{
+    private const int MaxPosted = 4096;
+    private readonly Channel<PacketEvent> _posted = Channel.CreateBounded<PacketEvent>(
+        new BoundedChannelOptions(MaxPosted) { SingleReader = false, FullMode = BoundedChannelFullMode.DropWrite });
+    private int _scheduled;
+    private int _generation;
+    private volatile bool _disposed;
+
+    /// <param name="inode">The number in <c>net:[N]</c>, or any unique number in a test.</param>
+    /// <param name="time">The SA clock: every lifetime and time stamp comes from it.</param>
+    public XfrmNamespace(ulong inode, TimeProvider time)
+    {
+        Inode = inode;
+        Time = time;
+        Timers = new NamespaceTimers(this);
+        Sad = new Sad(this);
+        Spd = new Spd(this);
+        Resolver = new PolicyResolver(this);
+    }
+
+    public ulong Inode { get; }
+
+    public TimeProvider Time { get; }
+
+    /// <summary><c>xfrm_cfg_mutex</c>: control operations of the namespace run one after the other under it. The packet path never takes it.</summary>
+    public Lock Gate { get; } = new();
+
+    public Sad Sad { get; }
+
+    public Spd Spd { get; }
+
+    public PolicyResolver Resolver { get; }
+
+    public KeyManagers KeyManagers { get; } = new();
+
+    public DatabaseObservers Observers { get; } = new();
+
+    public XfrmStatistics Statistics { get; } = new();
+
+    /// <summary>Which packets are lost, while somebody watches.</summary>
+    public DropLog Drops { get; } = new();
+
+    public XfrmSysctls Sysctls { get; } = new();
+
+    /// <summary>
+    /// The source that routing would choose towards an outer destination (<c>xfrm_get_saddr</c>), for templates that leave it open; null
+    /// where there is no route. The datapath sets it.
+    /// </summary>
+    public Func<XfrmAddress, ushort, uint, XfrmAddress?> SourceAddressFor { get; set; } = static (_, _, _) => null;
+
+    /// <summary>Whether the namespace has an interface of this number (<c>dev_get_by_index</c>).</summary>
+    public Func<int, bool> HasInterface { get; set; } = static index => index > 0;
+
+    /// <summary>Changes whenever a policy or SA comes, goes or changes: what a flow cache compares (<c>genid</c>).</summary>
+    public int Generation => Volatile.Read(ref _generation);
+
+    internal NamespaceTimers Timers { get; }
+
+    /// <summary>Seconds of the wall clock, as Linux stamps SAs and policies (<c>ktime_get_real_seconds</c>).</summary>
+    public ulong WallSeconds => (ulong)Time.GetUtcNow().ToUnixTimeSeconds();
+
+    internal void BumpGeneration() => Interlocked.Increment(ref _generation);
+
+    /// <summary>Counts a lost packet and tells who watches. <paramref name="worker"/> only spreads the writes.</summary>
+    public void Drop(XfrmCounter counter, in Flow flow, Be32 spi = default, int worker = 0)
+    {
+        Statistics.Increment(counter, worker);
+        Drops.Record(counter, flow, spi);
+    }
+
+    /// <summary>The packet path met a soft or hard limit; said before the packet is counted.</summary>
+    public void PostExpire(SecurityAssociation sa, bool hard) => Post(new PacketEvent
+    {
+        Kind = hard ? PacketEventKind.HardExpire : PacketEventKind.SoftExpire,
+        Sa = sa,
+        Lifetime = sa.CurrentLifetime,
+    });
+
+    /// <summary>The packet path found a template without SA.</summary>
+    public void PostAcquire(Policy policy, in Flow flow, uint? pcpu = null) => Post(new PacketEvent { Kind = PacketEventKind.Acquire, Policy = policy, Flow = flow, Pcpu = pcpu });
+
+    /// <summary>An authentic ESP-in-UDP packet came from another address or port than the SA says.</summary>
+    public void PostMapping(SecurityAssociation sa, in XfrmAddress address, Be16 port) =>
+        Post(new PacketEvent { Kind = PacketEventKind.Mapping, Sa = sa, Address = address, Port = port });
+
+    /// <summary>Sequence numbers moved while somebody listens for AEVENTs; said before the packet is counted.</summary>
+    public void PostReplay(SecurityAssociation sa) => Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Lifetime = sa.CurrentLifetime });
+
+    /// <summary>Runs what the packet path posted and what is due. Tests call it themselves; otherwise it runs by itself.</summary>
+    public void RunPending()
+    {
+        lock (Gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+            while (_posted.Reader.TryRead(out PacketEvent posted))
+            {
+                Handle(posted);
+            }
+            Timers.Run();
+        }
+    }
+
+    /// <summary>An SA's limit was reached: a soft one is told, a hard one deletes it. Under the gate.</summary>
+    public void ExpireNow(SecurityAssociation sa, bool hard, uint portId = 0, XfrmLifetimeCur? lifetime = null)
+    {
+        if (!hard || Sad.Delete(sa))
+        {
+            KeyManagers.Notify(new SaEvent(SaEventKind.Expire, sa) { Hard = hard, PortId = portId, Lifetime = lifetime });
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (Gate)
+        {
+            _disposed = true;
+            Timers.Dispose();
+        }
+    }
+
+    internal void OnTimer() => RunPending();
+
+    private void Post(in PacketEvent posted)
+    {
+        _posted.Writer.TryWrite(posted);
+        if (Interlocked.Exchange(ref _scheduled, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static space =>
+            {
+                Volatile.Write(ref space._scheduled, 0);
+                space.RunPending();
+            }, this, preferLocal: false);
+        }
+    }
+
+    private void Handle(in PacketEvent posted)
+    {
+        switch (posted.Kind)
+        {
+            case PacketEventKind.SoftExpire when posted.Sa!.State == SaState.Valid:
+                ExpireNow(posted.Sa, hard: false, lifetime: posted.Lifetime);
+                break;
+            case PacketEventKind.HardExpire:
+                ExpireNow(posted.Sa!, hard: true, lifetime: posted.Lifetime);
+                break;
+            case PacketEventKind.Acquire when !posted.Policy!.IsDead:
+                Resolver.Acquire(posted.Policy, posted.Flow, posted.Pcpu);
+                break;
+            case PacketEventKind.Mapping:
+                Mappings.Tell(this, posted.Sa!, posted.Address, posted.Port);
+                break;
+            case PacketEventKind.Replay:
+                ReplayEvents.OnUpdate(this, posted.Sa!, posted.Lifetime);
+                break;
+        }
+    }
+
+    private enum PacketEventKind : byte { SoftExpire, HardExpire, Acquire, Mapping, Replay }
+
+    private readonly record struct PacketEvent
+    {
+        public PacketEventKind Kind { get; init; }
+        public SecurityAssociation? Sa { get; init; }
+        public Policy? Policy { get; init; }
+        public Flow Flow { get; init; }
+        public uint? Pcpu { get; init; }
+        public XfrmAddress Address { get; init; }
+        public Be16 Port { get; init; }
+        public XfrmLifetimeCur Lifetime { get; init; }
+    }
+}

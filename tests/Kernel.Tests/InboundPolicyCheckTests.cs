@@ -1,0 +1,113 @@
+namespace Xfrmd.Kernel.Tests;
+
+public sealed class InboundPolicyCheckTests
+{
+    private const string Left = "192.0.2.1", Right = "192.0.2.2";
+    private static readonly Flow Inner = TestSpace.Flow("10.1.0.1", "10.2.0.1");
+    private static readonly XfrmSelector Covering = TestSpace.Selector("10.1.0.0", 16, "10.2.0.0", 16);
+
+    private static XfrmCounter? Check(TestSpace test, params SecurityAssociation[] path)
+    {
+        bool allowed = InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, path, null, out XfrmCounter? counter);
+        Assert.Equal(allowed, counter is null);
+        return counter;
+    }
+
+    [Fact]
+    public void Without_policy_plain_and_transport_pass_and_a_tunnel_does_not()
+    {
+        using TestSpace test = new();
+        Assert.Null(Check(test));
+        Assert.Null(Check(test, TestSpace.Sa(Left, Right, 1, mode: XfrmMode.Transport)));
+        Assert.Equal(XfrmCounter.InNoPols, Check(test, TestSpace.Sa(Left, Right, 1)));
+    }
+
+    [Fact]
+    public void The_SA_must_be_the_one_that_the_template_names()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.In, TestSpace.Template(Left, Right, reqid: 3)), exclusive: true);
+        Assert.Null(Check(test, TestSpace.Sa(Left, Right, 1, reqid: 3)));
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, TestSpace.Sa(Left, Right, 1, reqid: 4)));
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, TestSpace.Sa("192.0.2.9", Right, 1, reqid: 3)));
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test));
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, TestSpace.Sa(Left, Right, 1, reqid: 3), TestSpace.Sa(Left, Right, 2, reqid: 3)));
+    }
+
+    [Fact]
+    public void A_block_policy_and_an_SA_selector_refuse()
+    {
+        using TestSpace test = new();
+        SecurityAssociation sa = TestSpace.Sa(Left, Right, 1);
+        sa.Selector = TestSpace.Selector("10.9.0.0", 16, "10.2.0.0", 16);
+        Assert.Equal(XfrmCounter.InStateMismatch, Check(test, sa));
+        test.Space.Spd.Insert(new Policy { Selector = Covering, Direction = PolicyDirection.In, Action = PolicyAction.Block }, exclusive: true);
+        Assert.Equal(XfrmCounter.InPolBlock, Check(test));
+    }
+
+    [Fact]
+    public void Default_block_counts_only_where_something_could_have_matched()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.SetDefault(PolicyDirection.In, PolicyAction.Block);
+        Assert.False(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [], null, out XfrmCounter? none));
+        Assert.Null(none);
+        test.Space.Spd.Insert(TestSpace.Policy(TestSpace.Selector("10.7.0.0", 16, "10.2.0.0", 16), 1, PolicyDirection.In), exclusive: true);
+        Assert.Equal(XfrmCounter.InNoPols, Check(test));
+    }
+
+    [Fact]
+    public void An_optional_transport_template_may_be_missing()
+    {
+        using TestSpace test = new();
+        PolicyTemplate comp = TestSpace.Template(Left, Right, mode: XfrmMode.Transport, optional: true);
+        comp.Id.Proto = IpProtocol.Comp;
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.In, comp, TestSpace.Template(Left, Right)), exclusive: true);
+        Assert.Null(Check(test, TestSpace.Sa(Left, Right, 1)));
+    }
+
+    [Fact]
+    public void An_optional_tunnel_template_takes_what_came_through_its_SA_and_what_came_in_clear()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.In, TestSpace.Template(Left, Right, reqid: 3, optional: true)), exclusive: true);
+        Assert.Null(Check(test));
+        Assert.Null(Check(test, TestSpace.Sa(Left, Right, 1, reqid: 3)));
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, TestSpace.Sa(Left, Right, 1, reqid: 4)));
+    }
+
+    [Fact]
+    public void Default_block_is_of_each_direction_by_itself()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.SetDefault(PolicyDirection.Fwd, PolicyAction.Block);
+        Assert.Null(Check(test));
+        Assert.False(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
+        Assert.Equal(XfrmCounter.InNoPols, counter);
+    }
+
+    [Theory]
+    [InlineData(SaFlags.Icmp, true)]
+    [InlineData((SaFlags)0, false)]
+    public void An_SA_with_the_icmp_flag_takes_errors_about_its_traffic(SaFlags flags, bool passes)
+    {
+        using TestSpace test = new();
+        SecurityAssociation sa = TestSpace.Sa(Left, Right, 1, mode: XfrmMode.Transport);
+        (sa.Selector, sa.Flags) = (Covering, flags);
+        // From a router that the selector does not cover, about a packet that went the other way.
+        Flow error = TestSpace.Flow("10.9.0.1", "10.2.0.1", IpProtocol.Icmp, 3, 1);
+        Assert.Equal(passes, InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.In, [sa], Inner, out XfrmCounter? counter));
+        Assert.Equal(passes ? null : XfrmCounter.InStateMismatch, counter);
+    }
+
+    [Fact]
+    public void An_error_on_its_way_is_judged_by_the_policy_of_what_it_is_about()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Fwd, TestSpace.Template(Left, Right)), exclusive: true);
+        Flow error = TestSpace.Flow("10.9.0.1", "10.2.0.1", IpProtocol.Icmp, 3, 1);
+        Assert.True(InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], Inner, out _));
+        Assert.False(InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
+        Assert.Equal(XfrmCounter.InNoPols, counter);
+    }
+}

@@ -1,0 +1,53 @@
+namespace Xfrmd.Kernel.Tests;
+
+/// <summary>From a flow to its SAs: <c>xfrm_lookup</c>, <c>xfrm_tmpl_resolve</c>.</summary>
+public sealed class PolicyResolverTests
+{
+    private const string Left = "192.0.2.1", Right = "192.0.2.2";
+    private static readonly Flow Inner = TestSpace.Flow("10.1.0.1", "10.2.0.1");
+    private static readonly XfrmSelector Covering = TestSpace.Selector("10.1.0.0", 16, "10.2.0.0", 16);
+
+    [Fact]
+    public void A_template_of_level_use_asks_for_an_SA_and_does_without()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, TestSpace.Template(Left, Right, optional: true)), exclusive: true);
+        Assert.Equal(OutboundAction.Bypass, test.Space.Resolver.Resolve(Inner).Action);
+        test.Space.RunPending();
+        Assert.Single(test.Manager.Acquires);
+        // What is being negotiated is not asked for again, and still does without.
+        Assert.Equal(OutboundAction.Bypass, test.Space.Resolver.Resolve(Inner).Action);
+        test.Space.RunPending();
+        Assert.Single(test.Manager.Acquires);
+
+        SecurityAssociation sa = TestSpace.Sa(Left, Right, 0x1001);
+        test.Space.Sad.Insert(sa);
+        OutboundDecision decision = test.Space.Resolver.Resolve(Inner);
+        Assert.Equal((OutboundAction.Transform, 1), (decision.Action, decision.Sas.Length));
+        Assert.Same(sa, decision.Sas[0]);
+    }
+
+    [Fact]
+    public void Of_several_templates_the_required_one_decides()
+    {
+        using TestSpace test = new();
+        PolicyTemplate comp = TestSpace.Template(Left, Right, optional: true), esp = TestSpace.Template(Left, Right, reqid: 2, mode: XfrmMode.Transport);
+        comp.Id.Proto = IpProtocol.Comp;
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, comp, esp), exclusive: true);
+        OutboundDecision decision = test.Space.Resolver.Resolve(Inner);
+        Assert.Equal((OutboundAction.Pending, XfrmCounter.OutNoStates), (decision.Action, decision.Counter));
+    }
+
+    [Fact]
+    public void The_default_policy_may_block_and_counts_nothing()
+    {
+        using TestSpace test = new();
+        Assert.Equal(OutboundAction.Bypass, test.Space.Resolver.Resolve(Inner).Action);
+        test.Space.Spd.SetDefault(PolicyDirection.Out, PolicyAction.Block);
+        OutboundDecision decision = test.Space.Resolver.Resolve(Inner);
+        Assert.Equal((OutboundAction.Drop, Errno.EPERM, null), (decision.Action, decision.Errno, decision.Counter));
+        // A policy that asks for nothing is a policy.
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1), exclusive: true);
+        Assert.Equal(OutboundAction.Bypass, test.Space.Resolver.Resolve(Inner).Action);
+    }
+}
