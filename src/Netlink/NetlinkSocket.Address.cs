@@ -1,0 +1,159 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using Xfrmd.Kernel;
+using Xfrmd.Netlink.Abi;
+
+namespace Xfrmd.Netlink;
+
+internal sealed partial class NetlinkSocket
+{
+    private const ushort AfUnspec = 0;
+    private uint _port;
+    private bool _bound;
+    private uint _groups;
+    private SockAddrNl _peer = new() { Family = SockAddrNl.AfNetlink };
+
+    /// <summary><c>nlk->portid</c>.</summary>
+    public uint Port => _port;
+
+    /// <summary><c>netlink_bind</c>.</summary>
+    public Errno Bind(ReadOnlySpan<byte> address, in Caller caller)
+    {
+        lock (Gate)
+        {
+            if (!MemoryMarshal.TryRead(address, out SockAddrNl wanted) || wanted.Family != SockAddrNl.AfNetlink)
+            {
+                return Errno.EINVAL;
+            }
+            if (wanted.Groups != 0 && !(caller.NetAdmin && _opener.NetAdmin))
+            {
+                return Errno.EPERM;
+            }
+            _hasGroups |= wanted.Groups != 0;
+            if (_bound)
+            {
+                if (wanted.Pid != _port)
+                {
+                    return Errno.EINVAL;
+                }
+            }
+            else if (wanted.Pid == 0)
+            {
+                BindAny(caller);
+            }
+            else if (_namespace.TryTake(wanted.Pid, this))
+            {
+                _port = wanted.Pid;
+                _bound = true;
+            }
+            else
+            {
+                return Errno.EADDRINUSE;
+            }
+            SetLowGroups(wanted.Groups);
+            return Errno.None;
+        }
+    }
+
+    /// <summary><c>netlink_connect</c>.</summary>
+    public Errno Connect(ReadOnlySpan<byte> address, in Caller caller)
+    {
+        lock (Gate)
+        {
+            if (!MemoryMarshal.TryRead(address, out ushort family))
+            {
+                return Errno.EINVAL;
+            }
+            if (family == AfUnspec)
+            {
+                _peer = new SockAddrNl { Family = SockAddrNl.AfNetlink };
+                return Errno.None;
+            }
+            if (family != SockAddrNl.AfNetlink || !MemoryMarshal.TryRead(address, out SockAddrNl peer))
+            {
+                return Errno.EINVAL;
+            }
+            if ((peer.Pid | peer.Groups) != 0 && !caller.NetAdmin)
+            {
+                return Errno.EPERM;
+            }
+            BindAny(caller);
+            // dst_group = ffs(nl_groups)
+            _peer = peer with { Groups = peer.Groups & (uint)-(int)peer.Groups };
+            return Errno.None;
+        }
+    }
+
+    public Errno GetSocketName(Span<byte> address, out int written)
+    {
+        lock (Gate)
+        {
+            written = Write(address, new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = _port, Groups = _groups });
+            return Errno.None;
+        }
+    }
+
+    public Errno GetPeerName(Span<byte> address, out int written)
+    {
+        lock (Gate)
+        {
+            written = Write(address, _peer);
+            return Errno.None;
+        }
+    }
+
+    /// <summary>
+    /// Port 0 is the kernel's, others are programs'. Who waits at an empty queue is told before anything comes: an answer of the kernel
+    /// where the socket is in no group, else a notification of the lowest group that it has joined.
+    /// </summary>
+    public int GetReceiveAddress(Span<byte> address, int place)
+    {
+        ulong source = _buffer.SourceOf(place) ?? Source(_groups == 0 ? default : (XfrmGroup)(BitOperations.TrailingZeroCount(_groups) + 1), 0);
+        XfrmGroup group = (XfrmGroup)(source >> 32);
+        return Write(address, new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = (uint)source, Groups = group == default ? 0 : 1u << ((int)group - 1) });
+    }
+
+    private static ulong Source(XfrmGroup group, uint port) => ((ulong)group << 32) | port;
+
+    private void BindAny(in Caller caller)
+    {
+        if (!_bound)
+        {
+            _port = _namespace.TakeAny(caller.Tgid, this);
+            _bound = true;
+        }
+    }
+
+    private void SetLowGroups(uint groups)
+    {
+        for (uint changed = groups ^ _groups; changed != 0; changed &= changed - 1)
+        {
+            SetMembership((XfrmGroup)(BitOperations.TrailingZeroCount(changed) + 1), (groups & changed & (uint)-(int)changed) != 0);
+        }
+    }
+
+    private void SetMembership(XfrmGroup group, bool member)
+    {
+        uint bit = 1u << ((int)group - 1);
+        if (((_groups & bit) != 0) == member)
+        {
+            return;
+        }
+        _groups ^= bit;
+        if (member)
+        {
+            _namespace.Join(group, this);
+        }
+        else
+        {
+            _namespace.Leave(group, this);
+        }
+    }
+
+    private static int Write(Span<byte> address, in SockAddrNl value)
+    {
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<SockAddrNl>(in value));
+        bytes[..Math.Min(bytes.Length, address.Length)].CopyTo(address);
+        return SockAddrNl.Size;
+    }
+}

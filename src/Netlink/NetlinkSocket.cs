@@ -1,0 +1,202 @@
+using System.Runtime.InteropServices;
+using Xfrmd.Kernel;
+using Xfrmd.Netlink.Abi;
+using Xfrmd.Netlink.Codec;
+
+namespace Xfrmd.Netlink;
+
+/// <summary>
+/// One NETLINK_XFRM socket. Mirrors <c>struct netlink_sock</c> and net/netlink/af_netlink.c. Files: NetlinkSocket.cs receives requests and
+/// sends answers, .Address.cs names and ports, .Options.cs socket options, .Dump.cs dumps.
+/// </summary>
+internal sealed partial class NetlinkSocket : IProtocolSocket
+{
+    // netlink_sendmsg: sk_sndbuf less its overhead; net.core.wmem_default.
+    private const int MaxDatagram = 212992 - 32;
+    private const int TypicalReply = 512;
+    private readonly NetlinkNamespace _namespace;
+    private readonly IReceiveBuffer _buffer;
+    private readonly Caller _opener;
+    private readonly ExtAck _extAck = new();
+    private bool _congested;
+    private bool _disposed;
+    private int _pendingError;
+
+    public NetlinkSocket(NetlinkNamespace space, IReceiveBuffer buffer, in Caller opener)
+    {
+        _namespace = space;
+        _buffer = buffer;
+        _opener = opener;
+    }
+
+    /// <summary>The program has closed it; it is about to be disposed of.</summary>
+    public bool IsClosed => _buffer.IsClosed;
+
+    private Lock Gate => _namespace.Space.Gate;
+
+    /// <summary><c>netlink_sendmsg</c>.</summary>
+    public Errno Send(ReadOnlySpan<byte> datagram, ReadOnlySpan<byte> address, in Caller caller)
+    {
+        lock (Gate)
+        {
+            if (_disposed)
+            {
+                return Errno.EBADF;
+            }
+            if (datagram.IsEmpty)
+            {
+                return Errno.ENODATA;
+            }
+            SockAddrNl destination = _peer;
+            if (!address.IsEmpty)
+            {
+                if (!MemoryMarshal.TryRead(address, out destination) || destination.Family != SockAddrNl.AfNetlink)
+                {
+                    return Errno.EINVAL;
+                }
+                if ((destination.Pid | destination.Groups) != 0 && !caller.NetAdmin)
+                {
+                    return Errno.EPERM;
+                }
+            }
+            BindAny(caller);
+            if (datagram.Length > MaxDatagram)
+            {
+                return Errno.EMSGSIZE;
+            }
+            if (destination.Groups != 0)
+            {
+                // Only the lowest group counts: dst_group = ffs(nl_groups).
+                _namespace.Forward((XfrmGroup)(System.Numerics.BitOperations.TrailingZeroCount(destination.Groups) + 1), datagram, this, destination.Pid);
+            }
+            if (destination.Pid != 0)
+            {
+                if (_namespace.AtPort(destination.Pid) is not { } other)
+                {
+                    return Errno.ECONNREFUSED;
+                }
+                other.Receive(datagram, default, _port);
+                return Errno.None;
+            }
+            // netlink_net_capable: where an address was given, the opener's right counts as well.
+            // A copy: the kernel works in the message that it got, and what it writes there shows where an error echoes it.
+            ReceiveRequests(datagram.ToArray(), caller.NetAdmin && (address.IsEmpty || _opener.NetAdmin));
+            ContinueDump();
+            return Errno.None;
+        }
+    }
+
+    public void OnReceiveSpace()
+    {
+        lock (Gate)
+        {
+            ContinueDump();
+        }
+    }
+
+    public Errno TakePendingError() => (Errno)Interlocked.Exchange(ref _pendingError, 0);
+
+    public void Dispose()
+    {
+        lock (Gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+            _disposed = true;
+            EndDump();
+            SetLowGroups(0);
+            if (_bound)
+            {
+                _namespace.Release(_port, this);
+            }
+        }
+    }
+
+    /// <summary><c>netlink_sendskb</c> to this socket; a full queue loses the datagram and is told once (<c>netlink_overrun</c>).</summary>
+    public void Receive(ReadOnlySpan<byte> datagram, XfrmGroup group, uint port = 0)
+    {
+        if (_congested && _buffer.UnreadDatagrams == 0)
+        {
+            _congested = false;
+        }
+        if (!_congested && _buffer.TryEnqueue(datagram, Source(group, port)))
+        {
+            return;
+        }
+        if (!_noEnobufs && !_congested)
+        {
+            _congested = true;
+            Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
+        }
+    }
+
+    /// <summary>An answer to this socket alone.</summary>
+    public void Reply(ReadOnlySpan<byte> datagram) => Receive(datagram, default);
+
+    // netlink_rcv_skb
+    private void ReceiveRequests(Span<byte> rest, bool netAdmin)
+    {
+        while (MemoryMarshal.TryRead(rest, out NlMsgHdr header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length)
+        {
+            Span<byte> message = rest[..(int)header.Len];
+            _extAck.Clear();
+            Errno errno = Errno.None;
+            if ((header.Flags & NlMsgFlags.Request) != 0 && header.Type >= NlMsgType.Min)
+            {
+                errno = _namespace.Handler.Handle(this, header, message, netAdmin, _extAck);
+            }
+            // EINTR: a dump was started, whose end is the answer.
+            if (errno != Errno.EINTR && (errno != Errno.None || (header.Flags & NlMsgFlags.Ack) != 0))
+            {
+                Acknowledge(header, message, errno);
+            }
+            rest = rest[Math.Min(NlAttr.Align(message.Length), rest.Length)..];
+        }
+    }
+
+    // netlink_ack
+    private void Acknowledge(in NlMsgHdr header, ReadOnlySpan<byte> message, Errno errno)
+    {
+        using NlWriter writer = new(TypicalReply);
+        bool capped = errno == Errno.None || _capAck;
+        int start = writer.BeginMessage(NlMsgType.Error, NlMsgFlags.None, header.Seq, _port);
+        writer.PutRaw(-(int)errno);
+        writer.PutRaw(capped ? message[..NlMsgHdr.Size] : message);
+        NlMsgFlags flags = capped ? NlMsgFlags.Capped : NlMsgFlags.None;
+        if (WriteExtAck(writer, errno))
+        {
+            flags |= NlMsgFlags.AckTlvs;
+        }
+        writer.SetFlags(start, flags);
+        writer.EndMessage(start);
+        Reply(writer.Written);
+    }
+
+    // netlink_ack_tlv_fill. False where there is nothing to say.
+    private bool WriteExtAck(NlWriter writer, Errno errno)
+    {
+        if (!_extAckOption || _extAck.IsEmpty)
+        {
+            return false;
+        }
+        int before = writer.Length;
+        if (_extAck.Message is { } text)
+        {
+            System.Text.Encoding.ASCII.GetBytes(text, writer.Attribute((ushort)NlMsgErrAttr.Msg, text.Length + 1));
+        }
+        if (errno != Errno.None)
+        {
+            if (_extAck.Offset is { } offset)
+            {
+                writer.Put((ushort)NlMsgErrAttr.Offs, (uint)offset);
+            }
+            if (_extAck.Policy is { } policy)
+            {
+                policy.WriteTo(writer);
+            }
+        }
+        return writer.Length != before;
+    }
+}

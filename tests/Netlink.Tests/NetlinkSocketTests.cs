@@ -1,0 +1,282 @@
+using System.Runtime.InteropServices;
+using Xfrmd.Kernel;
+using Xfrmd.Netlink.Abi;
+using Xfrmd.Replay;
+
+namespace Xfrmd.Netlink.Tests;
+
+/// <summary>What af_netlink.c does for every protocol: ports, groups, options, dumps in parts, overflow, rights.</summary>
+public sealed class NetlinkSocketTests : IDisposable
+{
+    private const int DumpLimit = 3776;
+    private readonly XfrmNamespace _space = new(1, new ManualTime());
+    private readonly NetlinkXfrmFamily _family = new();
+
+    public void Dispose() => _space.Dispose();
+
+    private Client Open(int tgid = 1000, bool netAdmin = true, int capacity = int.MaxValue) => new(_family, _space, tgid, netAdmin, capacity);
+
+    [Fact]
+    public void The_port_of_a_socket_that_its_program_has_closed_is_free_though_we_have_not_heard_of_it()
+    {
+        using XfrmNamespace space = new(1, new ManualTime());
+        NetlinkXfrmFamily family = new();
+        Client closed = new(family, space), open = new(family, space), again = new(family, space);
+        Assert.Equal(Errno.None, closed.Bind(0, 0));
+        Assert.Equal(1000u, closed.Name.Pid);
+        Assert.Equal(Errno.EADDRINUSE, open.Bind(1000, 0));
+        closed.Buffer.IsClosed = true;
+        Assert.Equal(Errno.None, again.Bind(0, 0));
+        Assert.Equal(1000u, again.Name.Pid);
+        closed.Dispose();
+        Assert.Equal(Errno.EADDRINUSE, open.Bind(1000, 0));
+        again.Dispose();
+        Assert.Equal(Errno.None, open.Bind(1000, 0));
+        open.Dispose();
+    }
+
+    [Fact]
+    public void A_process_has_its_id_as_port_once_and_large_numbers_after_that()
+    {
+        Client first = Open(), second = Open(), third = Open();
+        Assert.Equal(0u, first.Name.Pid);
+        first.Bind(0, 0);
+        second.Bind(0, 0);
+        third.Send([1]);   // sending binds too
+        Assert.Equal(1000u, first.Name.Pid);
+        Assert.InRange((int)second.Name.Pid, int.MinValue, -4097);
+        Assert.InRange((int)third.Name.Pid, int.MinValue, -4097);
+        first.Dispose();
+        Client fourth = Open();
+        fourth.Bind(0, 0);
+        Assert.Equal(1000u, fourth.Name.Pid);
+    }
+
+    [Fact]
+    public void A_port_is_taken_once_and_kept()
+    {
+        Client first = Open(), second = Open();
+        Assert.Equal(Errno.None, first.Bind(77, 0));
+        Assert.Equal(Errno.EADDRINUSE, second.Bind(77, 0));
+        Assert.Equal(Errno.EINVAL, first.Bind(78, 0));
+        Assert.Equal(Errno.None, first.Bind(77, 3));
+        Assert.Equal(3u, first.Name.Groups);
+        Assert.Equal(Errno.EINVAL, first.Socket.Bind([16, 0, 0, 0], default));
+        Assert.Equal(Errno.EINVAL, first.Socket.Bind(new byte[12], default));
+    }
+
+    [Fact]
+    public void Another_namespace_has_ports_and_groups_of_its_own()
+    {
+        using XfrmNamespace other = new(2, new ManualTime());
+        using Client here = Open(), there = new(_family, other);
+        here.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        there.Bind(0, 0);
+        Assert.Equal(here.Name.Pid, there.Name.Pid);
+        Assert.Equal(0, there.Request(Client.NewPolicy(1, 7)));
+        Assert.Null(here.Receive());
+    }
+
+    [Fact]
+    public void Groups_are_joined_by_option_up_to_the_rounded_count()
+    {
+        using Client client = Open();
+        Assert.Equal(Errno.None, client.Set(NetlinkOption.AddMembership, 32));
+        Assert.Equal(Errno.EINVAL, client.Set(NetlinkOption.AddMembership, 33));
+        Assert.Equal(Errno.EINVAL, client.Set(NetlinkOption.AddMembership, 0));
+        Assert.Equal(Errno.None, client.Set(NetlinkOption.AddMembership, (int)XfrmGroup.Sa));
+        Assert.Equal(Errno.None, client.Set(NetlinkOption.DropMembership, 32));
+        byte[] groups = new byte[8];
+        Assert.Equal(Errno.None, client.Socket.GetOption(Client.SolNetlink, (int)NetlinkOption.ListMemberships, groups, out int written));
+        Assert.Equal(4, written);
+        Assert.Equal(1u << ((int)XfrmGroup.Sa - 1), MemoryMarshal.Read<uint>(groups));
+    }
+
+    [Fact]
+    public void Who_may_not_is_told_so()
+    {
+        using Client client = Open(netAdmin: false);
+        Assert.Equal(Errno.EPERM, client.Bind(0, 1));
+        Assert.Equal(Errno.None, client.Bind(0, 0));
+        Assert.Equal(Errno.EPERM, client.Set(NetlinkOption.AddMembership, 1));
+        Assert.Equal(Errno.EPERM, client.SendTo([1], 5, 0));
+        Assert.Equal(-(int)Errno.EPERM, client.Request(Client.NewPolicy(1, 7)));
+        Assert.Equal(-(int)Errno.EPERM, client.Request(Client.DumpPolicies(2)));
+        byte[] unknown = Client.Message(XfrmMsg.Max + 1, NlMsgFlags.None, 3, 0);
+        Assert.Equal(-(int)Errno.EINVAL, client.Request(unknown));
+    }
+
+    [Fact]
+    public void A_message_goes_to_another_port_or_nowhere()
+    {
+        using Client sender = Open(), receiver = Open();
+        receiver.Bind(55, 0);
+        Assert.Equal(Errno.None, sender.SendTo([1, 2, 3], 55, 0));
+        Assert.Equal([1, 2, 3], receiver.Receive()!);
+        Assert.Equal(Errno.ECONNREFUSED, sender.SendTo([1, 2, 3], 56, 0));
+        Assert.Equal(Errno.ENODATA, sender.Send([]));
+        Assert.Equal(Errno.EMSGSIZE, sender.Send(new byte[300_000]));
+    }
+
+    [Fact]
+    public void Options_are_read_back()
+    {
+        using Client client = Open();
+        foreach (NetlinkOption option in new[]
+        {
+            NetlinkOption.PktInfo, NetlinkOption.BroadcastError, NetlinkOption.NoEnobufs, NetlinkOption.ListenAllNsid, NetlinkOption.CapAck,
+            NetlinkOption.ExtAck, NetlinkOption.GetStrictChk,
+        })
+        {
+            byte[] value = new byte[4];
+            Assert.Equal(Errno.None, client.Set(option, 5));
+            Assert.Equal(Errno.None, client.Socket.GetOption(Client.SolNetlink, (int)option, value, out _));
+            Assert.Equal(1, value[0]);
+            Assert.Equal(Errno.EINVAL, client.Socket.GetOption(Client.SolNetlink, (int)option, value.AsSpan(0, 3), out _));
+        }
+        Assert.Equal(Errno.ENOPROTOOPT, client.Set((NetlinkOption)6, 1));
+        Assert.Equal(Errno.ENOPROTOOPT, client.Socket.SetOption(1, 1, [1, 0, 0, 0], default));
+    }
+
+    [Fact]
+    public void A_sender_that_listens_has_its_event_before_its_acknowledgement()
+    {
+        using Client client = Open();
+        client.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        client.Send(Client.NewPolicy(9, 7));
+        Assert.Equal((ushort)XfrmMsg.NewPolicy, Client.TypeOf(client.Receive()!));
+        Assert.Equal(NlMsgType.Error, Client.TypeOf(client.Receive()!));
+    }
+
+    [Fact]
+    public void Several_messages_in_a_datagram_are_answered_one_by_one_until_a_bad_header()
+    {
+        using Client client = Open();
+        byte[] bad = new byte[16];
+        bad[0] = 15;
+        client.Send([.. Client.NewPolicy(1, 7), .. Client.NewPolicy(2, 7), .. Client.NewPolicy(3, 8), .. bad, .. Client.NewPolicy(4, 9)]);
+        int[] errors = [.. Enumerable.Range(0, 3).Select(_ => MemoryMarshal.Read<int>(client.Receive().AsSpan(16)))];
+        Assert.Equal([0, -(int)Errno.EEXIST, 0], errors);
+        Assert.Null(client.Receive());
+        Assert.Equal(2, _space.Spd.Total);
+    }
+
+    [Fact]
+    public void A_dump_comes_in_parts_as_they_are_read_and_a_second_one_waits_its_turn()
+    {
+        using Client client = Open(), other = Open();
+        const uint count = 100;
+        for (uint i = 1; i <= count; i++)
+        {
+            Assert.Equal(0, client.Request(Client.NewPolicy(i, i)));
+        }
+        client.Send(Client.DumpPolicies(500));
+        client.Send(Client.DumpPolicies(501));
+        // What is added now stands before the walk's place and is not seen; what is deleted behind it is not seen either.
+        Assert.Equal(0, other.Request(Client.NewPolicy(1, 5000)));
+        Assert.Equal(0, other.Request(Client.DelPolicy(1, 1)));
+        int seen = 0, busy = 0, done = 0;
+        while (client.Receive() is { } datagram)
+        {
+            Assert.InRange(datagram.Length, 16, DumpLimit);
+            for (int at = 0; at < datagram.Length; at += MemoryMarshal.Read<int>(datagram.AsSpan(at)))
+            {
+                NlMsgHdr header = MemoryMarshal.Read<NlMsgHdr>(datagram.AsSpan(at));
+                seen += header is { Type: (ushort)XfrmMsg.NewPolicy, Seq: 500 } ? 1 : 0;
+                done += header is { Type: NlMsgType.Done, Seq: 500 } ? 1 : 0;
+                busy += header is { Type: NlMsgType.Error, Seq: 501 } && MemoryMarshal.Read<int>(datagram.AsSpan(at + 16)) == -(int)Errno.EBUSY ? 1 : 0;
+            }
+        }
+        Assert.Equal(((int)count - 1, 1, 1), (seen, done, busy));
+        client.Send(Client.DumpPolicies(502));
+        Assert.Equal((ushort)XfrmMsg.NewPolicy, Client.TypeOf(client.Receive()!));
+    }
+
+    [Theory]
+    [InlineData(0, DumpLimit)]          // a look at the length alone (MSG_PEEK | MSG_TRUNC)
+    [InlineData(4096, 4096)]
+    [InlineData(1 << 20, 32768 - 320)]  // SKB_WITH_OVERHEAD(32768)
+    public void Parts_of_a_dump_are_as_large_as_the_largest_buffer_so_far(int room, int limit)
+    {
+        const int Entry = 168 + 16 + 64 + 4;
+        using Client client = Open(), other = Open();
+        for (uint i = 1; i <= 1000; i++)
+        {
+            other.Request(Client.NewPolicy(i, i));
+        }
+        client.Socket.NoteReceive(1 << 20);   // nothing is there to be received
+        client.Send(Client.NewPolicy(1001, 1));   // EEXIST
+        client.Socket.NoteReceive((ulong)room);
+        client.Socket.NoteReceive(16);   // a smaller one changes nothing
+        Assert.NotNull(client.Receive());
+        client.Send(Client.DumpPolicies(1));
+        int largest = 0, total = 0;
+        while (client.Receive() is { } datagram)
+        {
+            largest = Math.Max(largest, datagram.Length);
+            total += Client.TypeOf(datagram) == NlMsgType.Done ? 0 : datagram.Length;
+        }
+        Assert.InRange(largest, limit - Entry, limit);
+        Assert.InRange(total, 1000 * 168, 1000 * Entry);
+    }
+
+    [Fact]
+    public void A_full_queue_is_told_once_and_is_over_when_all_is_read()
+    {
+        using Client sender = Open(), listener = Open(capacity: 2);
+        listener.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        for (uint i = 1; i <= 4; i++)
+        {
+            sender.Request(Client.NewPolicy(i, i));
+        }
+        Assert.Equal(Errno.ENOBUFS, listener.Socket.TakePendingError());
+        Assert.Equal(Errno.None, listener.Socket.TakePendingError());
+        Assert.NotNull(listener.Receive());
+        sender.Request(Client.NewPolicy(5, 5));   // congested until the queue is empty
+        Assert.NotNull(listener.Receive());
+        Assert.Null(listener.Receive());
+        sender.Request(Client.NewPolicy(6, 6));
+        Assert.NotNull(listener.Receive());
+    }
+
+    [Fact]
+    public void A_listener_that_wants_no_ENOBUFS_hears_what_fits()
+    {
+        using Client sender = Open(), listener = Open(capacity: 2);
+        listener.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        listener.Set(NetlinkOption.NoEnobufs, 1);
+        for (uint i = 1; i <= 3; i++)
+        {
+            sender.Request(Client.NewPolicy(i, i));
+        }
+        Assert.Equal(Errno.None, listener.Socket.TakePendingError());
+        Assert.NotNull(listener.Receive());
+        sender.Request(Client.NewPolicy(4, 4));
+        Assert.NotNull(listener.Receive());
+        Assert.NotNull(listener.Receive());
+        Assert.Null(listener.Receive());
+    }
+
+    [Fact]
+    public void A_dump_through_a_queue_of_one_loses_nothing()
+    {
+        using Client writer = Open(), reader = Open(capacity: 1);
+        for (uint i = 1; i <= 50; i++)
+        {
+            writer.Request(Client.NewPolicy(i, i));
+        }
+        reader.Send(Client.DumpPolicies(1));
+        int seen = 0;
+        bool done = false;
+        while (reader.Receive() is { } datagram)
+        {
+            for (int at = 0; at < datagram.Length; at += MemoryMarshal.Read<int>(datagram.AsSpan(at)))
+            {
+                ushort type = MemoryMarshal.Read<NlMsgHdr>(datagram.AsSpan(at)).Type;
+                seen += type == (ushort)XfrmMsg.NewPolicy ? 1 : 0;
+                done |= type == NlMsgType.Done;
+            }
+        }
+        Assert.Equal((50, true), (seen, done));
+    }
+}

@@ -1,0 +1,150 @@
+using System.Runtime.InteropServices;
+using Xfrmd.Kernel;
+using Xfrmd.Netlink.Abi;
+using Xfrmd.Replay;
+
+namespace Xfrmd.Netlink.Tests;
+
+/// <summary>Rules of SAs that recordings of a real kernel taught, each by itself.</summary>
+public sealed class StateRuleTests : IDisposable
+{
+    private const int EspKeyBytes = 20;
+    private readonly ManualTime _time = new();
+    private readonly XfrmNamespace _space;
+    private readonly Client _client, _events;
+    private uint _seq;
+
+    public StateRuleTests()
+    {
+        _space = new XfrmNamespace(1, _time);
+        NetlinkXfrmFamily family = new();
+        _client = new Client(family, _space);
+        _events = new Client(family, _space);
+        foreach (XfrmGroup group in new[] { XfrmGroup.Expire, XfrmGroup.Sa, XfrmGroup.Aevents })
+        {
+            Assert.Equal(Errno.None, _events.Set(NetlinkOption.AddMembership, (int)group));
+        }
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        _events.Dispose();
+        _space.Dispose();
+    }
+
+    [Fact]
+    public void An_SPI_is_free_only_where_no_SA_of_the_protocol_has_it()
+    {
+        Assert.Equal(0, Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), []));
+        Assert.Equal(-(int)Errno.ENOENT, Allocate("10.0.0.9", 0x1000, IpProtocol.Esp));
+        Assert.Equal(0, Allocate("10.0.0.9", 0x1000, IpProtocol.Ah));
+        Assert.Equal(0, Delete("10.0.0.2", 0x1000));
+        Assert.Equal(0, Allocate("10.0.0.9", 0x1000, IpProtocol.Esp));
+    }
+
+    [Fact]
+    public void A_mark_is_masked_where_an_SA_is_stored_and_told_as_it_came_where_it_only_updates()
+    {
+        XfrmMark mark = new(0x107, 0xff);
+        Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), [(XfrmAttr.Mark, Client.Bytes(mark))]);
+        Assert.Contains(Convert.ToHexString(Client.Bytes(mark.Masked)), NextEvent(), StringComparison.Ordinal);
+        Add(XfrmMsg.UpdSa, Info("10.0.0.2", 0x1000), [(XfrmAttr.Mark, Client.Bytes(mark))]);
+        Assert.Contains(Convert.ToHexString(Client.Bytes(mark)), NextEvent(), StringComparison.Ordinal);
+        Assert.Equal(mark.Masked, _space.Sad.All.Single().Mark);
+    }
+
+    [Fact]
+    public void An_update_that_puts_an_SA_past_its_limit_is_told_after_the_expiry()
+    {
+        Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), []);
+        NextEvent();
+        SecurityAssociation sa = _space.Sad.All.Single();
+        sa.CheckExpiry(_space.WallSeconds);   // as for a packet: it is in use from here on
+        sa.Account(1000, 10, _space.WallSeconds);
+        XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
+        info.Lft.HardPacketLimit = 5;
+        Assert.Equal(0, Add(XfrmMsg.UpdSa, info, []));
+        Assert.Equal((ushort)XfrmMsg.Expire, NextType());
+        Assert.Equal((ushort)XfrmMsg.UpdSa, NextType());
+        Assert.Empty(_space.Sad.All);
+    }
+
+    [Fact]
+    public void The_AEVENT_timer_runs_from_the_start_and_without_news_lets_the_next_packet_tell()
+    {
+        Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), [(XfrmAttr.EtimerThresh, Client.Bytes(SecurityAssociation.JiffiesPerSecond))]);
+        NextEvent();
+        SecurityAssociation sa = _space.Sad.All.Single();
+        Move(sa);
+        Pass(TimeSpan.FromSeconds(1.1));
+        Assert.Equal((ushort)XfrmMsg.NewAe, NextType());   // moved while it ran
+        Pass(TimeSpan.FromSeconds(1.1));
+        Assert.Null(_events.Receive());                      // nothing new
+        Move(sa);
+        Assert.Equal((ushort)XfrmMsg.NewAe, NextType());   // so the first news is told at once
+        Move(sa);
+        Assert.Null(_events.Receive());
+    }
+
+    [Theory]
+    [InlineData(IpProtocol.Routing)]
+    [InlineData(IpProtocol.DstOpts)]
+    public void Mobility_headers_have_no_SPI(byte proto)
+    {
+        XfrmUserSaInfo info = Info("2001:db8::2", 1);
+        (info.Id.Proto, info.Family, info.Mode) = (proto, AddressFamily.Inet6, (byte)XfrmMode.RouteOptimization);
+        byte[] careOf = new byte[16];
+        Assert.Equal(-(int)Errno.EINVAL, _client.Request(Client.Message(XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, [(XfrmAttr.CoAddr, careOf)])));
+        info.Id.Spi = default;
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, [(XfrmAttr.CoAddr, careOf)])));
+    }
+
+    private void Move(SecurityAssociation sa)
+    {
+        Assert.True(sa.Replay.TryReserve(1, out _));
+        _space.PostReplay(sa);
+        _space.RunPending();
+    }
+
+    private void Pass(TimeSpan time)
+    {
+        _time.Advance(time);
+        _space.RunPending();
+    }
+
+    private static XfrmUserSaInfo Info(string daddr, uint spi) => new()
+    {
+        Id = new XfrmId { Daddr = XfrmAddress.Parse(daddr), Spi = Be32.From(spi), Proto = IpProtocol.Esp },
+        Saddr = XfrmAddress.Parse("10.0.0.1"),
+        Lft = XfrmLifetimeCfg.Unlimited(),
+        Family = AddressFamily.Inet,
+        Mode = (byte)XfrmMode.Tunnel,
+        Reqid = 1,
+    };
+
+    private int Add(XfrmMsg type, in XfrmUserSaInfo info, (XfrmAttr, byte[])[] attributes)
+    {
+        byte[] aead = [.. Client.Bytes(new XfrmAlgoAuth { Name = XfrmAlgName.From("rfc4106(gcm(aes))"), KeyLen = EspKeyBytes * 8, IcvLen = 128 }), .. new byte[EspKeyBytes]];
+        return _client.Request(Client.Message(type, NlMsgFlags.Ack, ++_seq, info, [(XfrmAttr.AlgAead, aead), .. attributes]));
+    }
+
+    private int Allocate(string daddr, uint spi, byte proto)
+    {
+        XfrmUserSaInfo info = Info(daddr, 0);
+        info.Id.Proto = proto;
+        return _client.Request(Client.Message(XfrmMsg.AllocSpi, NlMsgFlags.Ack, ++_seq, new XfrmUserSpiInfo { Info = info, Min = spi, Max = spi }));
+    }
+
+    private int Delete(string daddr, uint spi) => _client.Request(Client.Message(XfrmMsg.DelSa, NlMsgFlags.Ack, ++_seq, new XfrmUserSaId
+    {
+        Daddr = XfrmAddress.Parse(daddr),
+        Spi = Be32.From(spi),
+        Family = AddressFamily.Inet,
+        Proto = IpProtocol.Esp,
+    }));
+
+    private string NextEvent() => Convert.ToHexString(_events.Receive()!);
+
+    private ushort NextType() => MemoryMarshal.Read<NlMsgHdr>(_events.Receive()).Type;
+}
