@@ -1,0 +1,42 @@
+using Xfrmd.Datapath.Engine;
+using Xfrmd.Datapath.Ports;
+
+namespace Xfrmd.Datapath.Direct;
+
+/// <summary>The thread that reads rings and raw sockets. All but <paramref name="thread"/> is that thread's.</summary>
+/// <param name="thread">The thread.</param>
+/// <param name="ports">What it reads.</param>
+/// <param name="worker">What it reads for.</param>
+/// <param name="filter">Keeps it from taking a packet twice.</param>
+internal sealed class DirectReceiver(WorkerThread thread, InboundPorts ports, InboundWorker worker, TwiceFilter filter)
+{
+    /// <summary>More than the queue of any port holds.</summary>
+    private const int Rounds = 256;
+
+    public WorkerThread Thread => thread;
+
+    public void Remove(RingArrivalPort port) => ports.Remove(port.Ring.Socket);
+
+    public TwiceFilter Filter => filter;
+
+    /// <summary>Handles all that waits now, and ends the filter: what comes from now on comes one way.</summary>
+    public void Drain()
+    {
+        RunDry();
+        filter.End();
+    }
+
+    /// <summary>A ring is there. What the raw sockets have is older than what it will have that they have not.</summary>
+    public void Add(RingArrivalPort port)
+    {
+        RunDry();
+        ports.AddFirst(port.Ring.Socket, port);
+    }
+
+    private void RunDry()
+    {
+        for (int round = 0; round < Rounds && ports.RunAll(worker) > 0; round++)
+        {
+        }
+    }
+}

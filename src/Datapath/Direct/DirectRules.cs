@@ -1,0 +1,100 @@
+using Xfrmd.Kernel;
+using Xfrmd.Linux;
+using Xfrmd.Linux.Packets;
+
+namespace Xfrmd.Datapath.Direct;
+
+/// <summary>
+/// The netfilter rules that keep from the raw sockets what a ring takes, in a table that goes when the daemon does. Read beside
+/// <c>nft list table netdev xfrmd-direct</c>. Used by one thread.
+/// </summary>
+/// <param name="client">In the network namespace; owned.</param>
+/// <param name="table">The table's name.</param>
+internal sealed class DirectRules(NetfilterClient client, string table) : IDisposable
+{
+    private const int BehindAll = int.MaxValue;
+    private const uint Ipv4Type = 7, Ipv6Type = 8;   // nft's data types
+    private const int LengthAt = 2, FragmentAt = 6, Ipv4AddressesAt = 12, PayloadLengthAt = 4, Ipv6AddressesAt = 8, Ipv4NextAt = 9, Ipv6NextAt = 6;
+    private const int Ipv4Header = 20, Ipv6Header = 40;
+    private readonly NetfilterBatch _batch = new(table, ofDevices: true);
+    private bool _exists;
+
+    /// <summary>From now on exactly these packets are dropped behind the rings. 0, or the kernel's error: then nothing has changed.</summary>
+    /// <param name="pairs">By device name.</param>
+    public int Write(IReadOnlyCollection<(string Device, IReadOnlyCollection<DirectPair> Pairs)> pairs)
+    {
+        if (pairs.Count == 0 && !_exists)
+        {
+            return 0;
+        }
+        _batch.AddOwnedTable();
+        _batch.DeleteTable();
+        if (pairs.Count > 0)
+        {
+            _batch.AddOwnedTable();
+        }
+        uint set = 1;
+        foreach ((string device, IReadOnlyCollection<DirectPair> those) in pairs)
+        {
+            _batch.AddIngressChain(device, device, BehindAll);
+            foreach (ushort family in (ReadOnlySpan<ushort>)[AddressFamily.Inet, AddressFamily.Inet6])
+            {
+                List<ReadOnlyMemory<byte>> keys = [.. those.Where(p => p.Family == family).Select(Key)];
+                if (keys.Count == 0)
+                {
+                    continue;
+                }
+                bool v4 = family == AddressFamily.Inet;
+                string name = device + (v4 ? "-4" : "-6");
+                uint type = v4 ? Ipv4Type : Ipv6Type;
+                _batch.AddSet(name, set++, v4 ? 8 : 32, (type << 6) | type);
+                _batch.AddElements(name, keys);
+                _batch.BeginRule(device, NetfilterRulePlace.Last);
+                Match(name, v4);
+                _batch.Drop();
+                _batch.EndRule();
+            }
+        }
+        int errno = client.Commit(_batch);
+        _exists = errno == 0 ? pairs.Count > 0 : _exists;
+        return errno;
+    }
+
+    public void Dispose() => client.Dispose();   // and the table with it
+
+    /// <summary>Exactly what <see cref="Ports.RingArrivalPort"/> takes, and what is damaged beside it.</summary>
+    private void Match(string set, bool v4)
+    {
+        _batch.LoadMeta(0, NetfilterMeta.PacketType);
+        _batch.Compare(0, [0]);   // PACKET_HOST
+        _batch.LoadMeta(0, NetfilterMeta.Protocol);
+        _batch.Compare(0, v4 ? [0x08, 0x00] : [0x86, 0xDD]);
+        _batch.LoadNetwork(0, v4 ? Ipv4NextAt : Ipv6NextAt, 1);
+        _batch.Compare(0, [IpProtocol.Esp]);
+        if (v4)
+        {
+            _batch.LoadNetwork(0, 0, 1);
+            _batch.Compare(0, [0x45]);
+            _batch.LoadNetwork(0, FragmentAt, 2);
+            _batch.Mask(0, [0x3F, 0xFF]);
+            _batch.Compare(0, [0, 0]);
+            _batch.LoadNetwork(0, LengthAt, 2);
+            _batch.CompareRange(0, Be16(Ipv4Header), Be16(PacketRing.MaxPacket));
+            _batch.LoadNetwork(0, Ipv4AddressesAt, 8);
+        }
+        else
+        {
+            _batch.LoadNetwork(0, 0, 1);
+            _batch.Mask(0, [0xF0]);
+            _batch.Compare(0, [0x60]);
+            _batch.LoadNetwork(0, PayloadLengthAt, 2);
+            _batch.CompareRange(0, Be16(1), Be16(PacketRing.MaxPacket - Ipv6Header));
+            _batch.LoadNetwork(0, Ipv6AddressesAt, 32);
+        }
+        _batch.Lookup(0, set);
+    }
+
+    private static byte[] Be16(int value) => [(byte)(value >> 8), (byte)value];
+
+    private static ReadOnlyMemory<byte> Key(DirectPair pair) => (byte[])[.. pair.Source.Bytes(), .. pair.Destination.Bytes()];
+}

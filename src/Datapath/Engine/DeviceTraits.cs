@@ -1,0 +1,7 @@
+namespace Xfrmd.Datapath.Engine;
+
+/// <summary>What is known of every packet that comes out of a device, and which the packet does not tell.</summary>
+/// <param name="Mark">Its mark.</param>
+/// <param name="OutputInterface">The interface that routing had chosen.</param>
+/// <param name="IfId">The XFRM interface that the device stands for.</param>
+public readonly record struct DeviceTraits(uint Mark, int OutputInterface, uint IfId);

@@ -1,0 +1,41 @@
+using Xfrmd.Kernel;
+using Xfrmd.Linux.Packets;
+
+namespace Xfrmd.Datapath.Engine;
+
+/// <summary>Paths as the kernel's routing knows them.</summary>
+/// <param name="query">Asks in the namespace.</param>
+/// <param name="mark">The mark of protected packets.</param>
+/// <param name="echoes">What routing knows only because this host's senders were told it; shared by all that ask.</param>
+/// <param name="learned">What routers have told us; shared by all that ask.</param>
+/// <param name="local">The addresses of this host.</param>
+public sealed class RoutePaths(RouteQuery query, uint mark, MtuEchoes echoes, LearnedMtus learned, LocalAddresses local) : IPaths
+{
+    /// <summary>Where there is no route: sending will fail anyway.</summary>
+    private const int DefaultMtu = 1500;
+
+    public int MtuTowards(in XfrmAddress daddr, ushort family)
+    {
+        Span<byte> source = stackalloc byte[16];
+        bool found = query.TryFind(daddr.Bytes[..Size(family)], mark, source, out int mtu) && mtu > 0;
+        return learned.Limit(daddr, family, found ? echoes.Undo(daddr, family, mtu) : DefaultMtu);
+    }
+
+    public bool IsHere(in XfrmAddress address, ushort family) => local.IsLocal(address, family);
+
+    public int OutputInterface(in XfrmAddress daddr, ushort family) => query.OutputInterface(daddr.Bytes[..Size(family)], mark);
+
+    public int Epoch => learned.Epoch;
+
+    public void SenderTold(in XfrmAddress daddr, ushort family, int told, int path) => echoes.Remember(daddr, family, told, path);
+
+    /// <summary><c>xfrm_get_saddr</c>.</summary>
+    public XfrmAddress? SourceTowards(in XfrmAddress daddr, ushort family, uint flowMark)
+    {
+        Span<byte> source = stackalloc byte[16];
+        source = source[..Size(family)];
+        return query.TryFind(daddr.Bytes[..source.Length], flowMark | mark, source, out _) ? new XfrmAddress(source) : null;
+    }
+
+    private static int Size(ushort family) => family == AddressFamily.Inet ? 4 : 16;
+}

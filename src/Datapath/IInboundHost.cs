@@ -1,0 +1,16 @@
+using Xfrmd.Kernel;
+
+namespace Xfrmd.Datapath;
+
+/// <summary>What the inbound path must know of the host: its addresses and its XFRM interfaces.</summary>
+public interface IInboundHost
+{
+    /// <summary>The address is one of this host's: packets to it are for direction <c>in</c>, all others for <c>fwd</c>.</summary>
+    bool IsLocal(in XfrmAddress daddr, ushort family);
+
+    /// <summary>A device of this if_id exists: packets of its SAs arrive there, and policies are looked up with the if_id (<c>xfrmi_decode_session</c>).</summary>
+    bool HasInterface(uint ifId);
+
+    /// <summary>A tunnel device of the host's takes plain IP in IP of these two families (ipip, sit, ip6_tunnel), before XFRM looks at it.</summary>
+    bool HasTunnelDevice(ushort outerFamily, ushort innerFamily);
+}

@@ -1,0 +1,79 @@
+using Xfrmd.Kernel;
+using Xfrmd.Wire;
+
+namespace Xfrmd.Datapath;
+
+public sealed partial class Inbound
+{
+    private const int LoopbackIndex = 1;
+
+    /// <summary>Whether a packet that came in clear may pass: the same check with no SAs. The counter has been incremented if not.</summary>
+    /// <param name="packet">A whole IP packet.</param>
+    /// <param name="mark">Its mark.</param>
+    public bool Allows(Span<byte> packet, uint mark)
+    {
+        _depth = 0;
+        return TryJudge(packet, mark, 0, out _);
+    }
+
+    /// <summary><c>xfrm_policy_check</c> in the direction that the packet takes.</summary>
+    private InboundResult Judge(Span<byte> packet, uint mark)
+    {
+        uint ifId = _path[_depth - 1].IfId;
+        ifId = ifId != 0 && host.HasInterface(ifId) ? ifId : 0;
+        return TryJudge(packet, mark, ifId, out PolicyDirection direction) ? new InboundResult(true, direction, ifId) : default;
+    }
+
+    private bool TryJudge(Span<byte> packet, uint mark, uint ifId, out PolicyDirection direction)
+    {
+        direction = PolicyDirection.In;
+        if (!FlowDecoder.TryDecode(packet, mark, LoopbackIndex, ifId, out Flow flow, asWhole: true))
+        {
+            Drop(XfrmCounter.InHdrError, default(Flow));
+            return false;
+        }
+        if (!host.IsLocal(flow.Daddr, flow.Family))
+        {
+            direction = PolicyDirection.Fwd;
+            FlowDecoder.TryDecode(packet, mark, 0, ifId, out flow);
+        }
+        else if (_depth > 0 && FlowDecoder.IsLaterFragment(packet))
+        {
+            // Linux checks the datagram once it is whole. Its first fragment, which has the ports, stands for it: without that it never is.
+            return true;
+        }
+        if (direction == PolicyDirection.In && flow.Proto == NextHeader.Udp && !TransportChecksum.PassesEarly(packet))
+        {
+            return false;
+        }
+        Flow? embedded = flow.Proto is NextHeader.Icmp or NextHeader.Icmpv6 && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
+        if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, out XfrmCounter? counter))
+        {
+            return true;
+        }
+        if (counter is { } reason)
+        {
+            Drop(reason, flow);
+        }
+        return direction == PolicyDirection.In && AllowsQuoted(packet, flow);
+    }
+
+    /// <summary><c>icmp_rcv</c>, <c>icmpv6_rcv</c>: ICMP that the check refused is checked once more as the packet that it quotes, where its SA has XFRM_STATE_ICMP.</summary>
+    private bool AllowsQuoted(Span<byte> packet, in Flow flow)
+    {
+        if (_depth == 0 || (_path[_depth - 1].Flags & SaFlags.Icmp) == 0 || !FlowDecoder.TryDecodeQuoted(packet, flow, out Flow quoted))
+        {
+            return false;
+        }
+        if (InboundPolicyCheck.Allows(space, quoted, PolicyDirection.In, _path.AsSpan(0, _depth), embedded: null, out XfrmCounter? counter))
+        {
+            Dropped = null;
+            return true;
+        }
+        if (counter is { } reason)
+        {
+            Drop(reason, quoted);
+        }
+        return false;
+    }
+}

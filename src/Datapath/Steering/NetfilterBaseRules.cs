@@ -1,0 +1,332 @@
+using Xfrmd.Kernel;
+using Xfrmd.Linux;
+
+namespace Xfrmd.Datapath.Steering;
+
+/// <summary>
+/// What stands around the policies' chains: the hooks, the exemptions and the guard. Read beside <c>nft list table inet xfrmd</c>.
+/// </summary>
+/// <remarks>
+/// The hooks, in the order in which a packet meets them:
+/// ingress (before anything that looks at marks) takes our bits from arriving packets and gives those that come out of a TUN the mark under
+/// which the reverse path leads back there (rp_filter, nftables' fib); prerouting and output sit behind destination NAT, as the policy lookup
+/// of Linux does, and mark what an out policy covers; input and forward drop plaintext that should have been protected; the guard drops
+/// what is marked and yet about to leave by another interface than a TUN, whoever changed the routing, and what would enter a TUN unmarked
+/// (the multicast reports of IPv6).
+/// </remarks>
+internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
+{
+    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
+    public const string Ingress = "ingress";
+    private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
+    private const uint LoopbackIndex = 1;   // in every network namespace
+    private const uint RtnUnicast = 1;
+    private const int UdpDestinationOffset = 2;
+    private const byte NeighbourFirst = 133, NeighbourLast = 137, FragmentHeader = 44;
+    private const int FragmentOffsetAt = 2;
+
+    public static string DefaultChain(PolicyChainKind kind) => NetfilterPolicyChain.NameOf(kind) + "-default";
+
+    /// <param name="log">What is dropped is shown to who listens; the kernel may lack what that takes.</param>
+    public void Write(bool log)
+    {
+        WriteSets();
+        foreach (NetfilterDropChain chain in NetfilterDropChain.All)
+        {
+            WriteDropChain(chain, log);
+        }
+        foreach (PolicyChainKind kind in Enum.GetValues<PolicyChainKind>())
+        {
+            batch.AddChain(NetfilterPolicyChain.NameOf(kind));
+            batch.AddChain(DefaultChain(kind));
+        }
+        WriteIngress();
+        WritePrerouting();
+        WriteOutput();
+        WriteInput();
+        WriteForward();
+        WriteGuard();
+    }
+
+    /// <summary>Packets out of this TUN carry the mark under which the reverse path leads into it.</summary>
+    public void WriteIngressOf(SteeringDevice device)
+    {
+        AddDevice(Devices, device);
+        if (device.DeviceClass < 0)
+        {
+            return;   // the user's routes lead into an if_id's device
+        }
+        AddDevice(SteeringDevices, device);
+        Rule(Ingress, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.InputIndex);
+            batch.Compare(0, (uint)device.Tun.Ifindex);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, ~marks.Owned, marks.Emerged | marks.Class(device.DeviceClass));
+            batch.StoreMark(0);
+            batch.Accept();
+        });
+    }
+
+    /// <summary>Forgets the name of an if_id's device.</summary>
+    public void RemoveDevice(SteeringDevice device) => batch.DeleteElements(Devices, [NameOf(device)]);
+
+    /// <summary>The last word where no policy matches: nothing, or what Linux does with default policy "block".</summary>
+    public void WriteDefault(PolicyChainKind kind, NetfilterDropChain chain) => Rule(DefaultChain(kind), () => batch.Jump(chain.Name));
+
+    public static ReadOnlyMemory<byte> Key(BypassPort port) =>
+        new byte[] { (byte)port.Family, 0, 0, 0, (byte)(port.Port >> 8), (byte)port.Port, 0, 0 };
+
+    private void WriteSets()
+    {
+        batch.AddSet(Devices, 1000000, 16, 41, hostOrder: true);      // ifname
+        batch.AddSet(SteeringDevices, 1000004, 16, 41, hostOrder: true);
+        batch.AddSet(BypassPorts, 1000001, 8, (2 << 6) | 13);         // nf_proto . inet_service
+        batch.AddSet(IpsecSet, 1000002, 1, 12);
+        batch.AddSet(NetfilterPolicyChain.PortedSet, 1000003, 1, 12);
+        batch.AddElements(IpsecSet, Protocols([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
+        batch.AddElements(NetfilterPolicyChain.PortedSet, Protocols(SelectorExpansion.PortedProtocols));
+    }
+
+    /// <summary>While nobody listens, showing costs the limit and a look-up of the listener, of dropped packets only.</summary>
+    private void WriteDropChain(NetfilterDropChain chain, bool log)
+    {
+        const uint ShownPerSecond = 500;
+        batch.AddChain(chain.Name);
+        if (chain.CounterName is { } counter)
+        {
+            batch.AddCounter(counter);
+            Rule(chain.Name, () => batch.Count(counter));
+        }
+        if (log)
+        {
+            Rule(chain.Name, () =>
+            {
+                batch.Limit(ShownPerSecond);
+                batch.Log(logGroup, chain.Name);
+            });
+        }
+        Rule(chain.Name, batch.Drop);
+    }
+
+    private void WriteIngress()
+    {
+        batch.AddBaseChain(Ingress, "filter", NetfilterHook.Prerouting, RawBefore);
+        Rule(Ingress, () => ClearMark(marks.Owned));
+    }
+
+    private void WritePrerouting()
+    {
+        const string chain = "prerouting";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Prerouting, BehindDestinationNat);
+        Rule(chain, () =>
+        {
+            batch.LoadRoute(0, addressType: true);
+            batch.Compare(0, RtnUnicast, equal: false);
+            batch.Accept();
+        });
+        Jumps(chain, PolicyChainKind.OutForwarded);
+    }
+
+    private void WriteOutput()
+    {
+        const string chain = "output";
+        batch.AddBaseChain(chain, "route", NetfilterHook.LocalOut, BehindDestinationNat);
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.OutputIndex);
+            batch.Compare(0, LoopbackIndex);
+            batch.Accept();
+        });
+        // A protected packet with a mark of its own (XFRMA_SET_MARK) is routed by that alone, and has no other in the hooks behind this one.
+        Rule(chain, () =>
+        {
+            CompareMark(marks.Bypass);
+            CompareMark(~marks.Owned);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, ~marks.Owned);
+            batch.StoreMark(0);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            CompareMark(marks.Bypass);
+            batch.Accept();
+        });
+        Rule(chain, () => ClearMark(marks.Owned));
+        Rule(chain, () => AcceptBypassPort(0));
+        Rule(chain, AcceptNeighbourDiscovery);
+        Jumps(chain, PolicyChainKind.Out);
+    }
+
+    private void WriteInput()
+    {
+        const string chain = "input";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.LocalIn, InputLast);
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.InputIndex);
+            batch.Compare(0, LoopbackIndex);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            CompareDevice(NetfilterMeta.InputName);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, ~marks.Owned);
+            batch.StoreMark(0);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.L4Protocol);
+            batch.Lookup(0, IpsecSet);
+            batch.Accept();
+        });
+        Rule(chain, () => AcceptBypassPort(UdpDestinationOffset));
+        Rule(chain, AcceptNeighbourDiscovery);
+        Rule(chain, AcceptLaterFragment6);
+        Jumps(chain, PolicyChainKind.In);
+    }
+
+    private void WriteForward()
+    {
+        const string chain = "forward";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Forward, ForwardFirst);
+        Rule(chain, () =>
+        {
+            CompareDevice(NetfilterMeta.InputName);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, marks.Steer);
+            batch.Compare(0, 0);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, ~marks.Owned);
+            batch.StoreMark(0);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            CompareDevice(NetfilterMeta.InputName);
+            batch.Accept();
+        });
+        Jumps(chain, PolicyChainKind.Fwd);
+    }
+
+    private void WriteGuard()
+    {
+        const string chain = "guard";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Postrouting, PostroutingLast);
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, marks.Steer);
+            batch.Compare(0, 0, equal: false);
+            CompareDevice(NetfilterMeta.OutputName, present: false);
+            batch.Jump(NetfilterDropChain.Astray.Name);
+        });
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, marks.Steer);
+            batch.Compare(0, 0);
+            batch.LoadMeta(0, NetfilterMeta.OutputName);
+            batch.Lookup(0, SteeringDevices);
+            batch.Drop();
+        });
+    }
+
+    private void AddDevice(string set, SteeringDevice device) => batch.AddElements(set, [NameOf(device)]);
+
+    private static ReadOnlyMemory<byte> NameOf(SteeringDevice device)
+    {
+        byte[] name = new byte[16];
+        System.Text.Encoding.ASCII.GetBytes(device.Tun.Name, name);
+        return name;
+    }
+
+    private void CompareDevice(NetfilterMeta key, bool present = true)
+    {
+        batch.LoadMeta(0, key);
+        batch.Lookup(0, Devices, present);
+    }
+
+    /// <summary>The rule goes on only where one of the bits is set.</summary>
+    private void CompareMark(uint bits)
+    {
+        batch.LoadMeta(0, NetfilterMeta.Mark);
+        batch.Mask(0, bits);
+        batch.Compare(0, 0, equal: false);
+    }
+
+    private void ClearMark(uint bits)
+    {
+        CompareMark(bits);
+        batch.LoadMeta(0, NetfilterMeta.Mark);
+        batch.Mask(0, ~bits);
+        batch.StoreMark(0);
+    }
+
+    private void AcceptBypassPort(int offset)
+    {
+        batch.LoadMeta(0, NetfilterMeta.L4Protocol);
+        batch.Compare(0, [IpProtocol.Udp]);
+        batch.LoadMeta(0, NetfilterMeta.Family);
+        batch.LoadTransport(1, offset, 2);
+        batch.Lookup(0, BypassPorts);
+        batch.Accept();
+    }
+
+    /// <summary>
+    /// Neighbour discovery never leaves the link (hop limit 255), so a TUN cannot carry it: Linux would send it through the SA, where it
+    /// arrives on the interface of the ESP packet; ours would arrive on the TUN, resolve nothing, and the peer could not be reached at all.
+    /// </summary>
+    private void AcceptNeighbourDiscovery()
+    {
+        batch.LoadMeta(0, NetfilterMeta.Family);
+        batch.Compare(0, [(byte)AddressFamily.Inet6]);
+        batch.LoadMeta(0, NetfilterMeta.L4Protocol);
+        batch.Compare(0, [IpProtocol.Icmpv6]);
+        batch.LoadNetwork(0, 7, 1);
+        batch.Compare(0, [255]);
+        batch.LoadTransport(0, 0, 1);
+        batch.CompareRange(0, [NeighbourFirst], [NeighbourLast]);
+        batch.Accept();
+    }
+
+    /// <summary>
+    /// IPv6 is put together behind this hook, and only the first fragment says what it is a part of: if that is dropped the rest comes to
+    /// nothing. A later fragment of AH or of a bypassing port could not be told from any other.
+    /// </summary>
+    private void AcceptLaterFragment6()
+    {
+        batch.LoadMeta(0, NetfilterMeta.Family);
+        batch.Compare(0, [(byte)AddressFamily.Inet6]);
+        batch.LoadExtensionHeader(0, FragmentHeader, FragmentOffsetAt, sizeof(ushort));
+        batch.Mask(0, [0xFF, 0xF8]);
+        batch.Compare(0, [0, 0], equal: false);
+        batch.Accept();
+    }
+
+    private void Jumps(string chain, PolicyChainKind kind)
+    {
+        Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind)));
+        Rule(chain, () => batch.Jump(DefaultChain(kind)));
+    }
+
+    private void Rule(string chain, Action expressions)
+    {
+        batch.BeginRule(chain, NetfilterRulePlace.Last);
+        expressions();
+        batch.EndRule();
+    }
+
+    private static List<ReadOnlyMemory<byte>> Protocols(ReadOnlySpan<byte> protocols)
+    {
+        List<ReadOnlyMemory<byte>> keys = [];
+        foreach (byte protocol in protocols)
+        {
+            keys.Add(new byte[] { protocol });
+        }
+        return keys;
+    }
+}

@@ -1,0 +1,265 @@
+using System.Globalization;
+using Xfrmd.Kernel;
+using Xfrmd.Linux;
+
+namespace Xfrmd.Datapath.Steering;
+
+/// <summary>Writes the planner's rules of one chain into a transaction of nf_tables.</summary>
+internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyChainKind kind) : IRuleTable
+{
+    /// <summary>The set of protocols that have ports; made with the table.</summary>
+    public const string PortedSet = "ported";
+
+    private const int Scratch = 15;
+    private const byte FragmentHeader = 44;
+    private static readonly byte[] NonZeroFragment = [0x3F, 0xFF], GreKeyAndChecksum = [0xA0, 0x00], GreKey = [0x20, 0x00];
+    private readonly Dictionary<uint, RuleGroup> _pending = [];
+    private int _sets;
+
+    /// <summary>The chain's name.</summary>
+    public string Name { get; } = NameOf(kind);
+
+    public static string NameOf(PolicyChainKind kind) => kind switch
+    {
+        PolicyChainKind.Out => "out",
+        PolicyChainKind.OutForwarded => "out-forwarded",
+        PolicyChainKind.In => "in",
+        _ => "fwd",
+    };
+
+    public void AddGroup(RuleGroup group, RuleGroup? behind)
+    {
+        SelectorShape shape = group.Shape;
+        if (shape.KeyLength > 0)
+        {
+            group.SetName = string.Create(CultureInfo.InvariantCulture, $"{Name}{++_sets}");
+            batch.AddSet(group.SetName, (uint)_sets, shape.SetKeyLength, KeyType(shape), shape is { KeyLength: 4 } and ({ MarkMask: not 0 } or { Interface: true }));
+        }
+        NetfilterRulePlace place = behind is null ? NetfilterRulePlace.First : NetfilterRulePlace.Behind(behind.RuleHandle, behind.RuleId);
+        group.RuleId = batch.BeginRule(Name, place);
+        _pending[group.RuleId] = group;
+        WriteMatch(shape, group.SetName);
+        WriteVerdict(group.Verdict);
+        batch.EndRule();
+    }
+
+    public void RemoveGroup(RuleGroup group)
+    {
+        batch.DeleteRule(Name, group.RuleHandle);
+        if (group.SetName.Length > 0)
+        {
+            batch.DeleteSet(group.SetName);
+        }
+    }
+
+    public void AddKey(RuleGroup group, SelectorKey key)
+    {
+        if (group.SetName.Length > 0)
+        {
+            batch.AddElements(group.SetName, [key.Bytes[..group.Shape.SetKeyLength]]);
+        }
+    }
+
+    public void RemoveKey(RuleGroup group, SelectorKey key)
+    {
+        if (group.SetName.Length > 0)
+        {
+            batch.DeleteElements(group.SetName, [key.Bytes[..group.Shape.SetKeyLength]]);
+        }
+    }
+
+    /// <summary>Takes a handle from the kernel's echo; false where the rule is not of this chain.</summary>
+    public bool TakeHandle(uint id, ulong handle)
+    {
+        if (!_pending.Remove(id, out RuleGroup? group))
+        {
+            return false;
+        }
+        group.RuleHandle = handle;
+        return true;
+    }
+
+    private void WriteMatch(in SelectorShape shape, string set)
+    {
+        bool ipv4 = shape.Family == AddressFamily.Inet;
+        batch.LoadMeta(Scratch, NetfilterMeta.Family);
+        batch.Compare(Scratch, [(byte)(ipv4 ? AddressFamily.Inet : AddressFamily.Inet6)]);
+        if (shape.Kind != PortKind.None)
+        {
+            WriteFragmentTest(ipv4, fragment: shape.Kind == PortKind.Fragment);
+        }
+        switch (shape.Kind)
+        {
+            case PortKind.Portless:
+                batch.LoadMeta(Scratch, NetfilterMeta.L4Protocol);
+                batch.Lookup(Scratch, PortedSet, present: false);
+                break;
+            case PortKind.GreKey or PortKind.GreKeyAfterChecksum:
+                batch.LoadTransport(Scratch, 0, 2);
+                batch.Mask(Scratch, GreKeyAndChecksum);
+                batch.Compare(Scratch, shape.Kind == PortKind.GreKey ? GreKey : GreKeyAndChecksum);
+                break;
+            case PortKind.GreWithoutKey:
+                batch.LoadTransport(Scratch, 0, 2);
+                batch.Mask(Scratch, GreKey);
+                batch.Compare(Scratch, [0, 0]);
+                break;
+        }
+        WriteKey(shape, ipv4);
+        if (set.Length > 0)
+        {
+            batch.Lookup(0, set);
+        }
+    }
+
+    /// <summary>Linux reads no ports from any fragment, be it the first (<c>ip_is_fragment</c>; NEXTHDR_FRAGMENT sets onlyproto).</summary>
+    private void WriteFragmentTest(bool ipv4, bool fragment)
+    {
+        if (ipv4)
+        {
+            batch.LoadNetwork(Scratch, 6, 2);
+            batch.Mask(Scratch, NonZeroFragment);
+            batch.Compare(Scratch, [0, 0], equal: !fragment);
+        }
+        else
+        {
+            batch.LoadExtensionHeaderPresence(Scratch, FragmentHeader);
+            batch.Compare(Scratch, [(byte)(fragment ? 1 : 0)]);
+        }
+    }
+
+    /// <summary>Loads the fields one behind the other into the registers from 0 on: the key of the set.</summary>
+    private void WriteKey(in SelectorShape shape, bool ipv4)
+    {
+        int register = 0;
+        if (shape.PrefixS > 0)
+        {
+            register = WriteAddress(register, ipv4 ? 12 : 8, shape.AddressLength, shape.PrefixS);
+        }
+        if (shape.PrefixD > 0)
+        {
+            register = WriteAddress(register, ipv4 ? 16 : 24, shape.AddressLength, shape.PrefixD);
+        }
+        if (shape.Protocol)
+        {
+            batch.LoadMeta(register++, NetfilterMeta.L4Protocol);
+        }
+        if (shape.HasSport)
+        {
+            WritePort(register++, shape, source: true, shape.SportMask);
+        }
+        if (shape.HasDport)
+        {
+            WritePort(register++, shape, source: false, shape.DportMask);
+        }
+        if (shape.MarkMask != 0)
+        {
+            batch.LoadMeta(register, NetfilterMeta.Mark);
+            batch.Mask(register++, shape.MarkMask);
+        }
+        if (shape.Interface)
+        {
+            WriteInterface(register);
+        }
+    }
+
+    private int WriteAddress(int register, int offset, int length, int prefix)
+    {
+        batch.LoadNetwork(register, offset, length);
+        if (prefix < length * 8)
+        {
+            Span<byte> mask = stackalloc byte[16];
+            mask.Clear();
+            mask[..(prefix / 8)].Fill(0xFF);
+            if (prefix % 8 != 0)
+            {
+                mask[prefix / 8] = (byte)(0xFF00 >> (prefix % 8));
+            }
+            batch.Mask(register, mask[..length]);
+        }
+        return register + (length / 4);
+    }
+
+    private void WritePort(int register, in SelectorShape shape, bool source, ushort mask)
+    {
+        if (shape.Kind == PortKind.IcmpType)
+        {
+            batch.LoadTransport(register, source ? 0 : 1, 1);
+            if (mask != 0xFF)
+            {
+                batch.Mask(register, [(byte)mask]);
+            }
+            return;
+        }
+        int field = shape.Kind switch
+        {
+            PortKind.GreKey => 4,
+            PortKind.GreKeyAfterChecksum => 8,
+            _ => 0,
+        };
+        batch.LoadTransport(register, field + (source ? 0 : 2), 2);
+        if (mask != ushort.MaxValue)
+        {
+            batch.Mask(register, [(byte)(mask >> 8), (byte)mask]);
+        }
+    }
+
+    /// <summary>The interface that the packet leaves by, as <c>flowi_oif</c>: known in a hook behind routing, asked of routing before it.</summary>
+    private void WriteInterface(int register)
+    {
+        switch (kind)
+        {
+            case PolicyChainKind.OutForwarded:
+                batch.LoadRoute(register, addressType: false);
+                break;
+            case PolicyChainKind.In:
+                batch.LoadMeta(register, NetfilterMeta.InputIndex);
+                break;
+            default:
+                batch.LoadMeta(register, NetfilterMeta.OutputIndex);
+                break;
+        }
+    }
+
+    private void WriteVerdict(SteeringVerdict verdict)
+    {
+        switch (verdict.Action)
+        {
+            case SteeringAction.Protect:
+                batch.LoadMeta(0, NetfilterMeta.Mark);
+                batch.Mask(0, ~(marks.ClassMask | marks.Steer), marks.Class(verdict.DeviceClass) | marks.Steer);
+                batch.StoreMark(0);
+                batch.Accept();
+                break;
+            case SteeringAction.Bypass:
+                batch.Accept();
+                break;
+            case SteeringAction.Block:
+                batch.Jump((kind is PolicyChainKind.Out or PolicyChainKind.OutForwarded ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);
+                break;
+            case SteeringAction.Require:
+                batch.Jump(NetfilterDropChain.Require.Name);
+                break;
+        }
+    }
+
+    /// <summary>The nft program's numbers of data types, six bits each: how it shows the set.</summary>
+    private static uint KeyType(in SelectorShape shape)
+    {
+        const uint Ipv4Address = 7, Ipv6Address = 8, InetProtocol = 12, InetService = 13, IcmpType = 14, Mark = 19, InterfaceIndex = 20,
+            Icmpv6Type = 29, IcmpCode = 32, Icmpv6Code = 33;
+        (uint address, uint icmpType, uint icmpCode) =
+            shape.Family == AddressFamily.Inet ? (Ipv4Address, IcmpType, IcmpCode) : (Ipv6Address, Icmpv6Type, Icmpv6Code);
+        (uint source, uint destination) = shape.Kind == PortKind.IcmpType ? (icmpType, icmpCode) : (InetService, InetService);
+        uint type = 0;
+        foreach ((bool present, uint number) in (ReadOnlySpan<(bool, uint)>)
+            [
+                (shape.PrefixS > 0, address), (shape.PrefixD > 0, address), (shape.Protocol, InetProtocol), (shape.HasSport, source),
+                (shape.HasDport, destination), (shape.MarkMask != 0, Mark), (shape.Interface, InterfaceIndex),
+            ])
+        {
+            type = present ? (type << 6) | number : type;
+        }
+        return type;
+    }
+}

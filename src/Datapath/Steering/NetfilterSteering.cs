@@ -1,0 +1,505 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using Xfrmd.Kernel;
+using Xfrmd.Linux;
+using Xfrmd.Linux.Process;
+
+namespace Xfrmd.Datapath.Steering;
+
+/// <summary>
+/// Steering with packet marks: nf_tables marks what a policy covers, a rule sends the mark to a table of our own, whose only routes are a
+/// default into the TUN and, behind it, one that refuses. When the daemon dies the TUN goes and the rest stays: what policy covers is
+/// refused, everything else goes on.
+/// </summary>
+/// <remarks>
+/// Rules of four priorities, before charon's 220. N: steered though it came out of a TUN, to the table. N+1: <c>iif TUN goto N+3</c>.
+/// N+2: steered, or emerged from a TUN, to the table. N+3: nothing, the goto's target. So three kinds of lookup get what they need, even
+/// where the reverse path filter is strict and looks at marks (src_valid_mark, which the TUN has): a packet out of the TUN that goes on
+/// to host or LAN is looked up with iif TUN, and passes N+2 by; its reverse path is looked up with iif lo or the LAN's, and leads back to
+/// the TUN; the reverse path of a LAN's packet that is steered is looked up with iif TUN, and leads to the LAN.
+/// A socket bound to an interface (SO_BINDTODEVICE) cannot be routed into a TUN: what policy covers is refused there.
+/// </remarks>
+public sealed partial class NetfilterSteering : ISteering
+{
+    private const uint UnreachableMetric = uint.MaxValue;
+
+    /// <summary>
+    /// Of a device that policies lead into: what fits depends on the SA, so the datapath answers packet by packet. An answer of the kernel's
+    /// own for the device's sake would count for the peer's address too, and there be taken for the MTU of the path outside.
+    /// </summary>
+    private const int MaxMtu = 65535;
+
+    /// <summary>Our own devices begin at index 4,240,000: see <see cref="TunOptions.FirstIndex"/>.</summary>
+    private const int IndexesPerTable = 1000;
+    private readonly Lock _lock = new();
+    private readonly Spd _spd;
+    private readonly SteeringOptions _options;
+    private readonly ILogger _logger;
+    private readonly SafeFileHandle _netns;
+    private readonly NetfilterClient _netfilter;
+    private readonly RouteClient _routes;
+    private readonly NetfilterBatch _batch;
+    private readonly NetfilterBaseRules _base;
+    private readonly DeviceClasses _classes = new();
+    private readonly HashSet<BypassPort> _bypassPorts = [];
+    private readonly List<SteeringDevice> _down = [];
+    private volatile SteeringDevice[] _devices = [];
+    private Chain[] _chains = [];
+    private bool _canLog = true;
+    private bool _disposed;
+
+    private NetfilterSteering(SafeFileHandle netns, Spd spd, SteeringOptions options, ILogger logger, NetfilterClient netfilter, RouteClient routes)
+    {
+        (_netns, _spd, _options, _logger, _netfilter, _routes) = (netns, spd, options, logger, netfilter, routes);
+        _batch = new NetfilterBatch(options.TableName);
+        _base = new NetfilterBaseRules(_batch, options.Marks, options.LogGroup);
+    }
+
+    public IReadOnlyList<SteeringDevice> Devices => _devices;
+
+    public Action<SteeringDevice>? DeviceAdded { get; set; }
+
+    public Action<SteeringDevice>? DeviceRemoved { get; set; }
+
+    /// <summary>
+    /// Clears what an earlier run left, makes the device and the rules in the network namespace, and writes the policies that are there
+    /// already. The caller holds <see cref="XfrmNamespace.Gate"/> and adds this to the namespace's observers.
+    /// </summary>
+    /// <param name="netns">The namespace; stays the caller's and open for as long as this lives.</param>
+    /// <param name="spd">The policies.</param>
+    /// <param name="options">Names and numbers.</param>
+    /// <param name="logger">Where changes are told.</param>
+    public static NetfilterSteering Start(SafeFileHandle netns, Spd spd, SteeringOptions options, ILogger logger)
+    {
+        int leftovers = RemoveLeftovers(netns, options);
+        if (leftovers > 0)
+        {
+            logger.LeftoversRemoved(leftovers);
+        }
+        NetfilterSteering steering = NetworkNamespace.Run(
+            netns, () => new NetfilterSteering(netns, spd, options, logger, new NetfilterClient(), new RouteClient()));
+        try
+        {
+            lock (steering._lock)
+            {
+                steering.StartRouting();
+                steering.WriteEverything();
+            }
+            return steering;
+        }
+        catch
+        {
+            steering.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Removes rules, routes and the table of a run that ended without doing so. Returns how many rules and routes there were.</summary>
+    public static int RemoveLeftovers(SafeFileHandle netns, SteeringOptions options) => NetworkNamespace.Run(netns, () =>
+    {
+        using NetfilterClient netfilter = new();
+        using RouteClient routes = new();
+        NetfilterBatch batch = new(options.TableName);
+        batch.AddTable();
+        batch.DeleteTable();
+        int errno = netfilter.Commit(batch);
+        return errno == 0 ? routes.RemoveOurs() : throw new LinuxException(errno, "nf_tables: remove table " + options.TableName);
+    });
+
+    public void PolicyInserted(Policy policy, Policy? replaced)
+    {
+        lock (_lock)
+        {
+            MakeDeviceFor(policy);
+            CommitOrRewrite();
+            foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
+            {
+                if (replaced is null)
+                {
+                    chain.Layers.Insert(policy);
+                }
+                else
+                {
+                    chain.Layers.Replace(replaced, policy);
+                }
+            }
+            WriteDefaults();
+            CommitOrRewrite();
+        }
+    }
+
+    public void PoliciesRemoved(IReadOnlyList<Policy> policies)
+    {
+        lock (_lock)
+        {
+            foreach (Policy policy in policies)
+            {
+                foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
+                {
+                    chain.Layers.Remove(policy);
+                }
+            }
+            WriteDefaults();
+            CommitOrRewrite();
+        }
+    }
+
+    public void DefaultPolicyChanged()
+    {
+        lock (_lock)
+        {
+            WriteDefaults();
+            CommitOrRewrite();
+        }
+    }
+
+    public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
+    {
+        // The ports that such a socket holds come through SetBypassPorts.
+    }
+
+    public void SaInserted(SecurityAssociation sa)
+    {
+        if (sa.IfId != 0)
+        {
+            DeviceFor(sa.IfId);
+        }
+    }
+
+    public void SasRemoved(IReadOnlyList<SecurityAssociation> sas)
+    {
+        // Policies alone steer.
+    }
+
+    public SteeringDevice DeviceFor(uint ifId)
+    {
+        lock (_lock)
+        {
+            SteeringDevice device = FindOrAddDevice(ifId);
+            CommitOrRewrite();
+            return device;
+        }
+    }
+
+    public void SetBypassPorts(IReadOnlyCollection<BypassPort> ports)
+    {
+        lock (_lock)
+        {
+            ReadOnlyMemory<byte>[] gone = [.. _bypassPorts.Except(ports).Select(NetfilterBaseRules.Key)];
+            ReadOnlyMemory<byte>[] added = [.. ports.Except(_bypassPorts).Select(NetfilterBaseRules.Key)];
+            _bypassPorts.Clear();
+            _bypassPorts.UnionWith(ports);
+            _batch.DeleteElements(NetfilterBaseRules.BypassPorts, gone);
+            _batch.AddElements(NetfilterBaseRules.BypassPorts, added);
+            CommitOrRewrite();
+        }
+    }
+
+    public void SetMtu(uint ifId, int mtu)
+    {
+        lock (_lock)
+        {
+            foreach (SteeringDevice device in _devices.Where(d => d.DeviceClass < 0 && d.IfId == ifId))
+            {
+                _routes.SetMtu(device.Tun.Ifindex, mtu);
+            }
+        }
+    }
+
+    public IReadOnlyDictionary<XfrmCounter, long> ReadCounters()
+    {
+        lock (_lock)
+        {
+            IReadOnlyDictionary<string, long> named = _netfilter.ReadCounters(_options.TableName);
+            Dictionary<XfrmCounter, long> counters = [];
+            foreach (NetfilterDropChain chain in NetfilterDropChain.All)
+            {
+                if (chain.Counter is { } counter)
+                {
+                    counters[counter] = named.GetValueOrDefault(chain.CounterName!);
+                }
+            }
+            return counters;
+        }
+    }
+
+    /// <summary>Begins to listen to what the rules drop.</summary>
+    public IDropSource OpenDrops() => NetfilterDrops.Open(_netns, _options, _canLog);
+
+    public string Explain(in Flow flow, PolicyDirection direction)
+    {
+        lock (_lock)
+        {
+            Policy? policy = _spd.Find(flow, direction);
+            Chain chain = _chains.First(c => c.Direction == direction);
+            if (policy is null)
+            {
+                return _spd.Default(direction) == PolicyAction.Block
+                    ? $"no policy matches; dropped by nft chain {NetfilterBaseRules.DefaultChain(chain.Kind)}"
+                    : "no policy matches; passes in clear";
+            }
+            RuleGroup? group = chain.Layers.GroupOf(policy);
+            string rule = group is null
+                ? "not shown in any rule"
+                : $"nft table inet {_options.TableName}, chain {chain.Rules.Name}, rule {group.RuleHandle}" + (group.SetName.Length > 0 ? ", set " + group.SetName : "");
+            string result = group?.Verdict switch
+            {
+                { Action: SteeringAction.Protect } verdict => $"goes to {DeviceOfClass(verdict.DeviceClass)?.Tun.Name} (table {_options.RoutingTable + verdict.DeviceClass})",
+                { Action: SteeringAction.Bypass } => "passes in clear",
+                { Action: SteeringAction.Block } => $"dropped, {(chain.Direction == PolicyDirection.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).CounterName}",
+                { Action: SteeringAction.Require } => $"dropped if it comes in clear, {NetfilterDropChain.Require.CounterName}",
+                _ => "passes in clear",
+            };
+            return $"policy {policy.Index} priority {policy.Priority}: {result} ({rule})";
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+            _disposed = true;
+            _batch.Clear();
+            _batch.AddTable();
+            _batch.DeleteTable();
+            _netfilter.Commit(_batch);
+            _routes.RemoveOurs();
+            foreach (SteeringDevice device in _devices)
+            {
+                device.Dispose();
+            }
+            _netfilter.Dispose();
+            _routes.Dispose();
+        }
+    }
+
+    private void StartRouting()
+    {
+        uint n = _options.RulePriority;
+        AddTable(0);
+        _routes.AddRule(new RouteRule(n + 3, RouteRule.Nop));
+        _devices = [MakeDevice(_options.Tun.Name, 0, default, 0, 0)];
+        _down.Add(_devices[0]);
+    }
+
+    /// <summary>The refusing route first, then the rules: from the first marked packet on nothing passes in clear.</summary>
+    private void AddTable(int deviceClass)
+    {
+        uint table = _options.RoutingTable + (uint)deviceClass, n = _options.RulePriority, number = _options.Marks.Class(deviceClass);
+        _routes.AddUnreachableDefault(table, UnreachableMetric);
+        SteeringMarks marks = _options.Marks;
+        uint both = marks.Steer | marks.Emerged;
+        _routes.AddRule(new RouteRule(n, RouteRule.ToTable, table, both | number, both | marks.ClassMask));
+        _routes.AddRule(new RouteRule(n + 2, RouteRule.ToTable, table, marks.Steer | number, marks.Steer | marks.ClassMask));
+        _routes.AddRule(new RouteRule(n + 2, RouteRule.ToTable, table, marks.Emerged | number, marks.Emerged | marks.ClassMask));
+    }
+
+    private SteeringDevice MakeDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false)
+    {
+        TunOptions options = _options.Tun with
+        {
+            Name = name,
+            Mtu = deviceClass < 0 ? _options.Tun.Mtu : MaxMtu,
+            FirstIndex = users ? 0 : (int)_options.RoutingTable * IndexesPerTable,
+        };
+        TunDevice tun = NetworkNamespace.Run(_netns, () => TunDevice.Create(options, _routes));
+        return new SteeringDevice(tun, ifId, mark, outputInterface, deviceClass);
+    }
+
+    /// <summary>A device comes up when the rules know it; until then its table refuses.</summary>
+    private void BringUpDevices()
+    {
+        foreach (SteeringDevice device in _down)
+        {
+            _routes.BringUp(device.Tun.Ifindex);
+            if (device.DeviceClass >= 0)
+            {
+                _routes.AddRule(new RouteRule(_options.RulePriority + 1, RouteRule.Goto, _options.RulePriority + 3, InputInterface: device.Tun.Name));
+                _routes.AddDefaultRoute(_options.RoutingTable + (uint)device.DeviceClass, device.Tun.Ifindex, _options.RouteMetric);
+            }
+            _logger.DeviceUp(device.Tun.Name, device.Tun.Ifindex, device.Tun.Offloads);
+        }
+        _down.Clear();
+    }
+
+    private SteeringDevice AddDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false)
+    {
+        SteeringDevice device = MakeDevice(name, ifId, mark, outputInterface, deviceClass, users);
+        _devices = [.. _devices, device];
+        _down.Add(device);
+        _base.WriteIngressOf(device);
+        DeviceAdded?.Invoke(device);
+        return device;
+    }
+
+    private SteeringDevice FindOrAddDevice(uint ifId) =>
+        _devices.FirstOrDefault(d => ifId == 0 ? d.DeviceClass == 0 : d.IfId == ifId)
+        ?? AddDevice(string.Create(CultureInfo.InvariantCulture, $"xfrm-{ifId}"), ifId, default, 0, -1);
+
+    private SteeringDevice? DeviceOfClass(int deviceClass) => _devices.FirstOrDefault(d => d.DeviceClass == deviceClass);
+
+    private void MakeDeviceFor(Policy policy)
+    {
+        if (policy.IfId != 0)
+        {
+            FindOrAddDevice(policy.IfId);
+        }
+        else if (policy is { Direction: PolicyDirection.Out, Action: PolicyAction.Allow, TemplateArray.Length: > 0 })
+        {
+            if (_classes.NumberOf(policy) is not { } number)
+            {
+                _logger.NoClassLeft(policy.Mark.V, policy.Mark.M, policy.Selector.Ifindex);
+            }
+            else if (DeviceOfClass(number) is null)
+            {
+                AddTable(number);
+                AddDevice(_options.Tun.Name, 0, policy.Mark, policy.Selector.Ifindex, number);
+            }
+        }
+    }
+
+    private SteeringVerdict? OutVerdict(Policy policy) => policy switch
+    {
+        { IfId: not 0 } => null,
+        { Action: PolicyAction.Block } => new SteeringVerdict(SteeringAction.Block),
+        { TemplateArray.Length: 0 } => new SteeringVerdict(SteeringAction.Bypass),
+        _ => _classes.NumberOf(policy) is { } number ? new SteeringVerdict(SteeringAction.Protect, number) : new SteeringVerdict(SteeringAction.Block),
+    };
+
+    private static SteeringVerdict? InboundVerdict(Policy policy) => policy switch
+    {
+        { IfId: not 0 } => null,
+        // The route of a packet for this host leads to lo: for IPv4 that is the interface that Linux compares.
+        { Direction: PolicyDirection.In, Selector: { Family: AddressFamily.Inet, Ifindex: not 0 and not 1 } } => null,
+        { Action: PolicyAction.Block } => new SteeringVerdict(SteeringAction.Block),
+        { TemplateArray: var templates } when templates.Any(t => !t.IsOptional) => new SteeringVerdict(SteeringAction.Require),
+        _ => new SteeringVerdict(SteeringAction.Bypass),
+    };
+
+    /// <summary>Fills the four default chains where SETDEFAULT says block (<c>__xfrm_policy_check</c>: nothing is counted where there is no policy at all).</summary>
+    private void WriteDefaults()
+    {
+        foreach (Chain chain in _chains)
+        {
+            DefaultRule wanted = _spd.Default(chain.Direction) == PolicyAction.Allow ? DefaultRule.None
+                : chain.Direction == PolicyDirection.Out || _spd.IsEmpty(chain.Direction) ? DefaultRule.Drop : DefaultRule.CountAndDrop;
+            if (wanted == chain.Default)
+            {
+                continue;
+            }
+            chain.Default = wanted;
+            _batch.FlushChain(NetfilterBaseRules.DefaultChain(chain.Kind));
+            if (wanted != DefaultRule.None)
+            {
+                _base.WriteDefault(chain.Kind, wanted == DefaultRule.CountAndDrop ? NetfilterDropChain.NoPolicy : NetfilterDropChain.Default);
+            }
+        }
+    }
+
+    private void WriteEverything()
+    {
+        int errno = CommitEverything();
+        if (errno != 0 && _canLog)
+        {
+            _canLog = false;
+            errno = CommitEverything();
+        }
+        if (errno != 0)
+        {
+            throw new LinuxException(errno, "nf_tables: write table " + _options.TableName);
+        }
+        BringUpDevices();
+    }
+
+    /// <summary>All rules as one transaction. Returns 0 or the kernel's error.</summary>
+    private int CommitEverything()
+    {
+        _batch.Clear();
+        _batch.AddTable();
+        _batch.DeleteTable();
+        _batch.AddTable();
+        _base.Write(_canLog);
+        foreach (SteeringDevice device in _devices)
+        {
+            _base.WriteIngressOf(device);
+        }
+        _batch.AddElements(NetfilterBaseRules.BypassPorts, _bypassPorts.Select(NetfilterBaseRules.Key));
+        _chains = [.. Enum.GetValues<PolicyChainKind>().Select(NewChain)];
+        foreach (Policy policy in Enum.GetValues<PolicyDirection>().SelectMany(_spd.Ordered))
+        {
+            MakeDeviceFor(policy);
+            foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
+            {
+                chain.Layers.Insert(policy);
+            }
+        }
+        WriteDefaults();
+        return _netfilter.Commit(_batch, TakeHandle);
+    }
+
+    private Chain NewChain(PolicyChainKind kind)
+    {
+        NetfilterPolicyChain rules = new(_batch, _options.Marks, kind);
+        Func<Policy, SteeringVerdict?> verdictOf = kind is PolicyChainKind.Out or PolicyChainKind.OutForwarded ? OutVerdict : InboundVerdict;
+        return new Chain(kind, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
+    }
+
+    private void CommitOrRewrite()
+    {
+        if (_batch.IsEmpty)
+        {
+            return;
+        }
+        int errno = _netfilter.Commit(_batch, TakeHandle);
+        if (errno == 0)
+        {
+            BringUpDevices();
+            return;
+        }
+        _logger.Rewriting(errno);
+        try
+        {
+            WriteEverything();
+        }
+        catch (LinuxException e)
+        {
+            _logger.Broken(e.Message);   // the rules of the last good transaction stand
+        }
+    }
+
+    private void TakeHandle(uint id, ulong handle)
+    {
+        foreach (Chain chain in _chains)
+        {
+            if (chain.Rules.TakeHandle(id, handle))
+            {
+                return;
+            }
+        }
+    }
+
+    private enum DefaultRule { None, Drop, CountAndDrop }
+
+    private sealed class Chain(PolicyChainKind kind, NetfilterPolicyChain rules, PolicyLayers layers)
+    {
+        public PolicyChainKind Kind { get; } = kind;
+
+        public NetfilterPolicyChain Rules { get; } = rules;
+
+        public PolicyLayers Layers { get; } = layers;
+
+        public DefaultRule Default { get; set; }
+
+        public PolicyDirection Direction => Kind switch
+        {
+            PolicyChainKind.In => PolicyDirection.In,
+            PolicyChainKind.Fwd => PolicyDirection.Fwd,
+            _ => PolicyDirection.Out,
+        };
+    }
+}
