@@ -1,0 +1,176 @@
+using Xfrmd.Kernel;
+using Xfrmd.Linux.Seccomp;
+using Xfrmd.Linux.Sockets;
+
+namespace Xfrmd.Attach;
+
+// setsockopt and getsockopt: of emulated sockets, and those options of ordinary sockets that are about IPsec.
+internal sealed partial class Session
+{
+    private const int MaxOption = 4096;
+
+    /// <summary>Ordinary UDP sockets on which this program tree has set UDP_ENCAP.</summary>
+    private readonly HashSet<ulong> _encapsulated = [];
+
+    private Answer SetOption(in SeccompNotification call)
+    {
+        int level = Int(call, 1), name = Int(call, 2);
+        if (Ours(call) is { } socket)
+        {
+            return level == SocketAbi.SolSocket ? SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
+        }
+        return level switch
+        {
+            SocketAbi.SolUdp when name is SocketAbi.UdpEncap or SocketAbi.UdpGro => SetUdpOption(call, name),
+            SocketAbi.SolIp when name is SocketAbi.IpIpsecPolicy or SocketAbi.IpXfrmPolicy => SetPolicy(call, level, name),
+            SocketAbi.SolIpv6 when name is SocketAbi.Ipv6IpsecPolicy or SocketAbi.Ipv6XfrmPolicy => SetPolicy(call, level, name),
+            _ => Answer.Continue,
+        };
+    }
+
+    private Answer SetProtocolOption(in SeccompNotification call, EmulatedSocket socket, int level, int name)
+    {
+        int length = Int(call, 4);
+        if (length < 0)
+        {
+            return Errno.EINVAL;
+        }
+        byte[] value = new byte[Math.Min(length, MaxOption)];
+        if (!TryRead(call, Pointer(call, 3), value) || !StillWaits(call))
+        {
+            return Errno.EFAULT;
+        }
+        Caller caller = CallerOf(call.ThreadId, socket.Owners);
+        return Finish(socket, socket.Call(s => s.SetOption(level, name, value, caller), Errno.EBADF));
+    }
+
+    /// <summary>SO_RCVBUF and SO_SNDBUF: the kernel sets them on the program's end; the receive queue is bounded by ours.</summary>
+    private Answer SetQueueSize(in SeccompNotification call, EmulatedSocket socket, int name)
+    {
+        if (Int(call, 4) < sizeof(int) || !TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call))
+        {
+            return Answer.Continue;
+        }
+        bool force = name is SocketAbi.SoRcvBufForce or SocketAbi.SoSndBufForce;
+        if (force && !CallerOf(call.ThreadId, socket.Owners).NetAdmin)
+        {
+            return Answer.Continue;   // to the kernel's own EPERM
+        }
+        if (name is SocketAbi.SoSndBuf or SocketAbi.SoSndBufForce)
+        {
+            socket.SetSendBuffer(force ? value : (int)Math.Min((uint)value, (uint)_context.SendBufferLimit.Value));
+        }
+        else
+        {
+            socket.Buffer.SetLimit(force ? Math.Max(value, 0) : (int)Math.Min((uint)value, (uint)_context.ReceiveBufferLimit.Value));
+        }
+        return Answer.Continue;
+    }
+
+    private Answer GetOption(in SeccompNotification call)
+    {
+        if (Ours(call) is not { } socket)
+        {
+            return Answer.Continue;
+        }
+        int level = Int(call, 1), name = Int(call, 2);
+        if (!TryRead(call, Pointer(call, 4), out int room) || !StillWaits(call))
+        {
+            return Errno.EFAULT;
+        }
+        if (room < 0)
+        {
+            return Errno.EINVAL;
+        }
+        byte[] value = new byte[Math.Min(room, MaxOption)];
+        int written = 0;
+        if (level == SocketAbi.SolSocket)
+        {
+            int number = name switch
+            {
+                SocketAbi.SoType => socket.Type,
+                SocketAbi.SoDomain => socket.Domain,
+                SocketAbi.SoError => (int)socket.Call(s => s.TakePendingError(), Errno.None),
+                // pfkey_create leaves sk_protocol as it was.
+                _ => socket.Domain == SocketAbi.AfKey ? 0 : socket.Protocol,
+            };
+            written = Math.Min(sizeof(int), value.Length);
+            BitConverter.GetBytes(number).AsSpan(0, written).CopyTo(value);
+        }
+        else
+        {
+            Errno errno = socket.Call(s => s.GetOption(level, name, value, out written), Errno.EBADF);
+            if (errno != Errno.None)
+            {
+                return errno;
+            }
+        }
+        // What does not fit is not given in part (LIST_MEMBERSHIPS), but its length is.
+        bool done = TryWrite(call, Pointer(call, 3), value.AsSpan(0, written <= value.Length ? written : 0))
+            && TryWrite(call, Pointer(call, 4), written);
+        return done ? Errno.None : Errno.EFAULT;
+    }
+
+    /// <summary>
+    /// UDP_ENCAP, and UDP_GRO on a socket that has it: never for the kernel beneath, which without ESP would eat the packets
+    /// (<c>udp_lib_setsockopt</c>).
+    /// </summary>
+    private Answer SetUdpOption(in SeccompNotification call, int name)
+    {
+        using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
+        if (socket is null || !IsUdp(socket) || (name == SocketAbi.UdpGro && !_encapsulated.Contains(socket.Inode)))
+        {
+            return Answer.Continue;   // the kernel's own answer: nothing of ours is at stake
+        }
+        if (Int(call, 4) < sizeof(int))
+        {
+            return Errno.EINVAL;
+        }
+        if (!TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call))
+        {
+            return Errno.EFAULT;
+        }
+        _spaces.Add(socket.Space);
+        Errno errno = _context.Hooks.SetUdpEncap(socket.Space, socket.TakeFile(), socket.Inode, name, value);
+        if (errno == Errno.None && name == SocketAbi.UdpEncap)
+        {
+            _ = value != 0 ? _encapsulated.Add(socket.Inode) : _encapsulated.Remove(socket.Inode);
+        }
+        return errno;
+    }
+
+    /// <summary>Unknown counts as UDP: a container may forbid us to look, and who sets UDP_ENCAP means it.</summary>
+    private static bool IsUdp(OrdinarySocket socket) =>
+        socket.File is null || (socket.Protocol == SocketAbi.ProtocolUdp && socket.Domain is SocketAbi.AfInet or SocketAbi.AfInet6);
+
+    /// <summary>IP_XFRM_POLICY and its kin: <c>do_ip_setsockopt</c>, <c>do_ipv6_setsockopt</c>, then <c>xfrm_user_policy</c>.</summary>
+    private Answer SetPolicy(in SeccompNotification call, int level, int name)
+    {
+        const int PageSize = 4096;
+        using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
+        if (socket is null || (socket.File is not null && !HasPolicies(socket.Domain, level)))
+        {
+            return Answer.Continue;
+        }
+        if (!socket.AllowsNetAdmin((int)call.ThreadId))
+        {
+            return Errno.EPERM;
+        }
+        int length = Int(call, 4);
+        bool clear = Pointer(call, 3) == 0 && length == 0;
+        if (!clear && length is <= 0 or > PageSize)
+        {
+            return Errno.EMSGSIZE;
+        }
+        byte[] value = new byte[length];
+        if (!clear && (!TryRead(call, Pointer(call, 3), value) || !StillWaits(call)))
+        {
+            return Errno.EFAULT;
+        }
+        _spaces.Add(socket.Space);
+        return _context.Hooks.SetSocketPolicy(socket.Space, socket.TakeFile(), socket.Inode, level, name, value);
+    }
+
+    private static bool HasPolicies(int domain, int level) =>
+        domain == SocketAbi.AfInet6 || (domain == SocketAbi.AfInet && level == SocketAbi.SolIp);
+}

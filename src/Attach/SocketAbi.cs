@@ -1,0 +1,28 @@
+namespace Xfrmd.Attach;
+
+/// <summary>Constants of the socket calls that we look at: linux/socket.h, asm-generic/socket.h, linux/in.h, linux/in6.h, linux/udp.h.</summary>
+internal static class SocketAbi
+{
+    public const int AfInet = 2, AfInet6 = 10, AfKey = 15, AfNetlink = 16;
+    public const int NetlinkRoute = 0, NetlinkXfrm = 6;
+    public const int ProtocolUdp = 17;
+
+    public const int TypeMask = 0xf, CloseOnExec = 0x80000, NonBlock = 0x800;
+
+    public const int SolIp = 0, SolSocket = 1, SolUdp = 17, SolIpv6 = 41, SolNetlink = 270;
+    public const int SoType = 3, SoError = 4, SoSndBuf = 7, SoRcvBuf = 8, SoSndBufForce = 32, SoRcvBufForce = 33, SoProtocol = 38, SoDomain = 39;
+    public const int IpIpsecPolicy = 16, IpXfrmPolicy = 17, Ipv6IpsecPolicy = 34, Ipv6XfrmPolicy = 35, UdpEncap = 100, UdpGro = 104;
+
+    /// <summary>ioctl(2): how much waits to be read, or to be sent; no netlink or PF_KEY socket says.</summary>
+    public const int FionRead = 0x541b, SiocOutQ = 0x5411;
+
+    public const int DupFd = 0, DupFdCloseOnExec = 1030;
+
+    public const int MsgOob = 1;
+
+    /// <summary><c>UIO_MAXIOV</c>.</summary>
+    public const int MaxVectors = 1024;
+
+    /// <summary><c>sizeof(struct sockaddr_storage)</c>.</summary>
+    public const int MaxAddress = 128;
+}
