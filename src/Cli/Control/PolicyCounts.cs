@@ -1,0 +1,3 @@
+namespace Xfrmd.Cli.Control;
+
+internal sealed record PolicyCounts(int In, int Out, int Fwd);
