@@ -1,0 +1,42 @@
+using Xfrmd.Kernel;
+
+namespace Xfrmd.Replay;
+
+/// <summary>A program's receive queue as a list.</summary>
+/// <param name="capacity">Datagrams that it holds.</param>
+public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
+{
+    private readonly Queue<(byte[] Bytes, ulong Source)> _datagrams = [];
+
+    public int Count => _datagrams.Count;
+
+    public int UnreadDatagrams => Math.Min(_datagrams.Count, 2);
+
+    public double Fullness => (double)_datagrams.Count / capacity;
+
+    public bool IsClosed { get; set; }
+
+    public ulong? SourceOf(int place) => place < _datagrams.Count ? _datagrams.ElementAt(place).Source : null;
+
+    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0)
+    {
+        if (_datagrams.Count >= capacity)
+        {
+            return false;
+        }
+        _datagrams.Enqueue((datagram.ToArray(), source));
+        return true;
+    }
+
+    /// <summary>recv(2): null where nothing waits.</summary>
+    public byte[]? Receive(IProtocolSocket socket)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        if (!_datagrams.TryDequeue(out (byte[] Bytes, ulong Source) datagram))
+        {
+            return null;
+        }
+        socket.OnReceiveSpace();
+        return datagram.Bytes;
+    }
+}
