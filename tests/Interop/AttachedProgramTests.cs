@@ -1,0 +1,132 @@
+using Xfrmd.Interop.Harness;
+using Xunit.Abstractions;
+
+namespace Xfrmd.Interop;
+
+/// <summary>Programs of all kinds below <c>xfrmd run</c>, and several at a time.</summary>
+public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
+{
+    private const string DumpInPython = """
+        import socket, struct
+        s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 6)
+        s.bind((0, 0))
+        s.send(struct.pack("=IHHII", 16, 0x15, 0x301, 7, 0))
+        count = 0
+        while True:
+            data, (port, groups) = s.recvfrom(65536)
+            assert port == 0, port
+            while data:
+                length, kind, flags, seq, pid = struct.unpack_from("=IHHII", data)
+                assert seq == 7
+                if kind == 3:
+                    print(count, "policies", "pid", s.getsockname()[0] > 0)
+                    raise SystemExit(count != 3)
+                count += kind == 0x13
+                data = data[(length + 3) & ~3:]
+        """;
+
+    private const string DumpInC = """
+        #include <sys/socket.h>
+        #include <linux/netlink.h>
+        #include <linux/xfrm.h>
+        #include <string.h>
+        #include <unistd.h>
+        int main(void) {
+            int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM), count = 0;
+            struct sockaddr_nl a = { .nl_family = AF_NETLINK };
+            struct { struct nlmsghdr h; } q = { { 16, XFRM_MSG_GETPOLICY, NLM_F_REQUEST | NLM_F_DUMP, 9, 0 } };
+            static char buffer[65536];
+            if (fd < 0 || bind(fd, (void *)&a, sizeof a) || sendto(fd, &q, sizeof q, 0, (void *)&a, sizeof a) != sizeof q) return 100;
+            for (;;) {
+                socklen_t l = sizeof a;
+                int n = recvfrom(fd, buffer, sizeof buffer, 0, (void *)&a, &l);
+                if (n <= 0 || l != sizeof a || a.nl_family != AF_NETLINK || a.nl_pid) return 101;
+                for (struct nlmsghdr *h = (void *)buffer; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+                    if (h->nlmsg_type == NLMSG_DONE) return count;
+                    count += h->nlmsg_type == XFRM_MSG_NEWPOLICY;
+                }
+            }
+        }
+        """;
+
+    [Fact]
+    public void A_python_program_reads_the_policies() => Play(pair, () =>
+    {
+        AddThreePolicies();
+        Assert.Equal("3 policies pid True\n", pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("python3"), "-c", DumpInPython)));
+        pair.Flush();
+    });
+
+    [Fact]
+    public void A_static_program_reads_the_policies() => Play(pair, () =>
+    {
+        string source = Path.Combine(pair.Net.Lab.Folder, "dump.c"), program = Path.Combine(pair.Net.Lab.Folder, "dump");
+        File.WriteAllText(source, DumpInC);
+        Command.Run([Toolbox.Find("gcc"), "-static", "-o", program, source]).OrFail();
+        AddThreePolicies();
+        Assert.Equal(3, pair.Net.Left.Run(pair.LeftDaemon.Attached(program)).ExitCode);
+        pair.Flush();
+    });
+
+    [Fact]
+    public void Many_programs_at_a_time_and_their_children_are_served() => Play(pair, () =>
+    {
+        AddThreePolicies();
+        string ip = Toolbox.Find("ip");
+        string text = pair.Net.Left.Do(pair.LeftDaemon.Attached(
+            "/bin/sh", "-c", $"for i in 1 2 3 4 5 6 7 8 9 10 11 12; do ({ip} xfrm policy | grep -c ^src) & done; wait"));
+        Assert.Equal(string.Concat(Enumerable.Repeat("3\n", 12)), text);
+        pair.Flush();
+    });
+
+    [Fact]
+    public void A_monitor_sees_what_others_do_and_a_dead_client_leaves_the_databases() => Play(pair, () =>
+    {
+        BackgroundProcess monitor = pair.Net.Left.Start("ip-monitor", pair.LeftDaemon.Attached(Toolbox.Find("ip"), "xfrm", "monitor"));
+        Wait.Seconds(0.5);
+        AddThreePolicies();
+        monitor.WaitForLog("10.2.3.0/24");
+        monitor.Stop("KILL");
+        Assert.Contains("10.2.3.0/24", pair.LeftDaemon.IpXfrm(pair.Net.Left, "policy"), StringComparison.Ordinal);
+        pair.Flush();
+    });
+
+    [Fact]
+    public void Socket_calls_are_answered_as_by_the_kernel_beneath_save_where_compat_says() => Play(pair, () =>
+    {
+        string[] probes = [Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Path.Combine(Repository.Root, "tests", "Interop", "netlink-probes.py")];
+        string[] kernel = Lines(pair.Net.Left.Do(probes)), xfrmd = Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(probes)));
+        Assert.True(kernel.Length > 300, "Too few probes: " + kernel[^1]);
+        Assert.DoesNotContain(kernel, static line => line.StartsWith("failed", StringComparison.Ordinal));
+        string compat = File.ReadAllText(Path.Combine(Repository.Root, "docs", "compat.md"));
+        List<string> unlisted = [], listed = [];
+        foreach ((string theirs, string ours) in kernel.Zip(xfrmd))
+        {
+            bool known = compat.Contains($"| `probe/{theirs.Split(": ")[0]}` |", StringComparison.Ordinal);
+            if (known != (theirs != ours))
+            {
+                (known ? listed : unlisted).Add($"kernel: {theirs}\nxfrmd:  {ours}");
+            }
+        }
+        Assert.Equal(kernel.Length, xfrmd.Length);
+        Assert.True(unlisted.Count == 0, "Answered otherwise:\n" + string.Join('\n', unlisted));
+        Assert.True(listed.Count == 0, "Listed in docs/compat.md, but answered alike:\n" + string.Join('\n', listed));
+    });
+
+    [Fact]
+    public void The_exit_code_and_signals_are_the_programs_own() => Play(pair, () =>
+    {
+        Assert.Equal(37, pair.Net.Left.Run(pair.LeftDaemon.Attached("/bin/sh", "-c", "exit 37")).ExitCode);
+        Assert.Equal(137, pair.Net.Left.Run("/bin/sh", "-c", string.Join(' ', pair.LeftDaemon.Attached("/bin/sh", "-c", "'kill -KILL $$'")) + "; exit $?").ExitCode);
+        string plain = pair.Net.Left.Do(Toolbox.Find("grep"), "^Sig[^Q]", "/proc/self/status"), attached = pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("grep"), "^Sig[^Q]", "/proc/self/status"));
+        Assert.Equal(plain, attached);
+    });
+
+    private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    private void AddThreePolicies() => pair.LeftDaemon.IpXfrmBatch(pair.Net.Left, """
+        policy add src 10.1.1.0/24 dst 10.2.1.0/24 dir out action block
+        policy add src 10.1.2.0/24 dst 10.2.2.0/24 dir out action block
+        policy add src 10.1.3.0/24 dst 10.2.3.0/24 dir out action block
+        """);
+}
