@@ -12,8 +12,8 @@ using Xfrmd.Linux.Routing;
 namespace Xfrmd.Datapath.Direct;
 
 // What arrives: rings of links in place of the raw sockets. A change of what the rings take goes like this: the twice filter begins; the rings
-// take the old and the new; netfilter is told the new; a second later, when all that was on its way has been handled, the filter ends and the
-// rings take the new alone.
+// take the old and the new; netfilter is told the new; a second later, when all that was on its way has been handled, the rings take the new
+// alone; another second later nothing waits in the raw sockets that a ring had too, and the filter ends.
 public sealed partial class DirectPaths
 {
     private const int MaxPairs = 1024;
@@ -23,7 +23,7 @@ public sealed partial class DirectPaths
     private DirectReceiver? _receiver;
     private DirectRules? _rules;
     private long? _changedAt;
-    private bool _rulesFail;
+    private bool _isSettling, _rulesFail;
 
     /// <summary>Who reads the rings. To be called before the receiver's thread starts.</summary>
     internal void Attach(DirectReceiver receiver)
@@ -49,6 +49,7 @@ public sealed partial class DirectPaths
         }
         long now = Time.GetTimestamp();
         Dictionary<int, HashSet<DirectPair>> goal = [];
+        List<(DirectPair Pair, string How, string Said)> news = [];
         foreach ((DirectPair pair, string how) in _pairs)
         {
             bool v4 = pair.Family == AddressFamily.Inet;
@@ -69,9 +70,7 @@ public sealed partial class DirectPaths
             string said = obstacle is null ? "directly" : "raw socket: " + obstacle;
             if (said != how)
             {
-                _pairs[pair] = said;
-                (IPAddress from, IPAddress to) = (new(pair.Source.Bytes()), new(pair.Destination.Bytes()));
-                _logger.Arrives(from, to, said);
+                news.Add((pair, how, said));
             }
         }
         foreach ((int ifindex, Ring ring) in _rings)
@@ -86,11 +85,22 @@ public sealed partial class DirectPaths
         }
         if (IsOther(goal))
         {
-            Change(goal, links);
+            if (!TryChange(goal, links) || _rulesFail)
+            {
+                return;   // told when it is true
+            }
         }
         else if (_changedAt is { } changedAt && Time.GetElapsedTime(changedAt, now) >= SettleTime)
         {
             Settle();
+        }
+        foreach ((DirectPair pair, string how, string said) in news)
+        {
+            if (_pairs.TryUpdate(pair, said, how))
+            {
+                (IPAddress from, IPAddress to) = (new(pair.Source.Bytes()), new(pair.Destination.Bytes()));
+                _logger.Arrives(from, to, said);
+            }
         }
     }
 
@@ -120,14 +130,15 @@ public sealed partial class DirectPaths
         _rings.Values.Count(r => r.Pairs.Count > 0) != goal.Count
         || goal.Any(g => !_rings.TryGetValue(g.Key, out Ring? ring) || !ring.Pairs.SetEquals(g.Value));
 
-    private void Change(Dictionary<int, HashSet<DirectPair>> goal, Dictionary<int, LinkFacts> links)
+    /// <summary>False: the receiver has been busy for long, and nothing has changed; to be tried at the next look.</summary>
+    private bool TryChange(Dictionary<int, HashSet<DirectPair>> goal, Dictionary<int, LinkFacts> links)
     {
         DirectReceiver receiver = _receiver!;
-        if (!OnReceiver(receiver.Filter.Begin))
+        if (!OnReceiver(receiver.Begin))
         {
-            return;   // busy for long: at the next look
+            return false;
         }
-        _changedAt = Time.GetTimestamp();
+        (_changedAt, _isSettling) = (Time.GetTimestamp(), false);
         try
         {
             foreach (int ifindex in goal.Keys.Where(i => !_rings.ContainsKey(i)))
@@ -170,19 +181,28 @@ public sealed partial class DirectPaths
             _rulesFail = goal.Count > 0;
         }
         _changedAt = Time.GetTimestamp();
+        return true;
     }
 
     private void Settle()
     {
+        if (!_isSettling)
+        {
+            foreach (Ring ring in _rings.Values)
+            {
+                ring.Port.Pairs = ring.Pairs;
+            }
+            (_changedAt, _isSettling) = (Time.GetTimestamp(), true);
+            return;
+        }
         DirectReceiver receiver = _receiver!;
-        if (!OnReceiver(receiver.Drain))
+        if (!OnReceiver(receiver.End))
         {
             return;
         }
-        _changedAt = null;
+        (_changedAt, _isSettling) = (null, false);
         foreach ((int ifindex, Ring ring) in _rings.ToArray())
         {
-            ring.Port.Pairs = ring.Pairs;
             if (ring.Pairs.Count == 0 && OnReceiver(() => receiver.Remove(ring.Port)))
             {
                 _rings.Remove(ifindex);

@@ -19,8 +19,15 @@ internal sealed class DirectReceiver(WorkerThread thread, InboundPorts ports, In
 
     public TwiceFilter Filter => filter;
 
-    /// <summary>Handles all that waits now, and ends the filter: what comes from now on comes one way.</summary>
-    public void Drain()
+    /// <summary>From now on packets may come both ways. What a ring has from before it has for the pairs from before.</summary>
+    public void Begin()
+    {
+        filter.Begin();
+        RunDry();
+    }
+
+    /// <summary>Packets come one way only, and all that came both ways has been handled.</summary>
+    public void End()
     {
         RunDry();
         filter.End();
