@@ -10,6 +10,7 @@ namespace Xfrmd.Interop;
 /// Every algorithm that charon has, by its own list, in proposals of ESP and AH; modes, families and encapsulations with those that everyone
 /// uses. What passed is the table in docs/compat.md.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed partial class AlgorithmTests(ITestOutputHelper output) : Scenario(output)
 {
     private const string TableBegins = "<!-- charon pairs: begin -->", TableEnds = "<!-- charon pairs: end -->";

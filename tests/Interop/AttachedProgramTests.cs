@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Programs of all kinds below <c>xfrmd run</c>, and several at a time.</summary>
+[Collection(Alone.Name)]
 public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string DumpInPython = """

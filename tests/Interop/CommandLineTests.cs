@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>The commands of people, with real traffic: what they print, what Wireshark makes of what they write.</summary>
+[Collection(Alone.Name)]
 public sealed class CommandLineTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string Key = "0x000102030405060708090a0b0c0d0e0f10111213";   // ManualPair.Gcm128
@@ -97,7 +98,7 @@ public sealed class CommandLineTests(ManualPair pair, ITestOutputHelper output) 
         capture.WaitForLog("Ctrl-C ends it");
         pair.Net.Left.PingsThrough(Gateways.RightLan, from: Gateways.LeftLan);
         pair.Net.LeftHost.PingsThrough(Gateways.RightHostAddress, size: 500);
-        Assert.True(capture.WaitForExit(TimeSpan.FromSeconds(10)));
+        Assert.True(capture.WaitForExit(TimeSpan.FromSeconds(60)));
         Assert.Equal(0, capture.ExitCode);
         IReadOnlyList<IReadOnlyList<string>> packets = Tshark.Read(file, [], "frame.interface_name", "frame.cap_len", "frame.len");
         Assert.Equal(3, packets.Count);

@@ -9,6 +9,7 @@ namespace Xfrmd.Interop;
 /// Raw ESP passes by routing and netfilter only where nobody can tell the difference. The SAs have no replay window: a packet that is taken
 /// twice counts twice. The window of TCP is so small that no queue on the way can overflow: a packet that does not arrive was lost by us.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string Direct = "directly", Raw = "raw socket";
@@ -176,7 +177,7 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
                     return received >= sent;
                 },
                 $"all packets of SA {spi} arrive",
-                TimeSpan.FromSeconds(30));
+                TimeSpan.FromSeconds(60));
             Assert.Equal(sent, received);
         }
     }

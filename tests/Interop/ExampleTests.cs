@@ -3,6 +3,7 @@ using Xfrmd.Interop.Harness;
 namespace Xfrmd.Interop;
 
 /// <summary>Every folder of examples/ has a run.sh that does what it says and leaves nothing.</summary>
+[Collection(Alone.Name)]
 public sealed class ExampleTests
 {
     public static TheoryData<string> Examples =>

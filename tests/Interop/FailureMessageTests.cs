@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>What cannot work says in one line what, why and what to do.</summary>
+[Collection(Alone.Name)]
 public sealed class FailureMessageTests(ITestOutputHelper output) : Scenario(output)
 {
     [Fact]

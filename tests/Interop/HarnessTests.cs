@@ -4,6 +4,7 @@ using Xfrmd.Interop.Harness;
 namespace Xfrmd.Interop;
 
 /// <summary>What the scenarios rest on: a capture that would show a leak, and a lab that leaves nothing.</summary>
+[Collection(Alone.Name)]
 public sealed class HarnessTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>OpenIKED on PF_KEY: with its like, and with charon on netlink.</summary>
+[Collection(Alone.Name)]
 public sealed class IkedTests(ITestOutputHelper output) : Scenario(output)
 {
     private static readonly (string, string)[] Covered = [(Gateways.LeftNet, Gateways.RightNet)];

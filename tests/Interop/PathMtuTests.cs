@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>What ESP adds does not fit into 1500 octets: senders are told, or the packet is cut.</summary>
+[Collection(Alone.Name)]
 public sealed partial class PathMtuTests(CharonPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<CharonPair>
 {
     private const int Ip4Overhead = 28, Ip6Overhead = 48;

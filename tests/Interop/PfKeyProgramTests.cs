@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>What OpenIKED does not ask of PF_KEY: by a program like setkey(8), compiled against the kernel's header, beside <c>ip xfrm</c>.</summary>
+[Collection(Alone.Name)]
 public sealed class PfKeyProgramTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string ToRight = "192.0.2.1 192.0.2.2", ToLeft = "192.0.2.2 192.0.2.1";

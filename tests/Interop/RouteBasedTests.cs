@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Route-based VPN: interfaces of kind xfrm, which the kernel beneath may lack, and connections with an if_id.</summary>
+[Collection(Alone.Name)]
 public sealed class RouteBasedTests(CharonPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<CharonPair>
 {
     private const string IfIds = "if_id_in = 42;if_id_out = 42";

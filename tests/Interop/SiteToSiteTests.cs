@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Two unmodified charons, networks behind both.</summary>
+[Collection(Alone.Name)]
 public sealed class SiteToSiteTests(CharonPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<CharonPair>
 {
     private static readonly (string, string)[] Covered = [(Gateways.LeftNet, Gateways.RightNet)];

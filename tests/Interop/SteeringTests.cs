@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Surroundings in which steering must hold: strict reverse path filters, one daemon for all, another IKE program, the end of the daemon.</summary>
+[Collection(Alone.Name)]
 public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
 {
     private static readonly (string, string)[] Covered = [(Gateways.LeftNet, Gateways.RightNet)];
@@ -85,12 +86,12 @@ public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
             Wait.Seconds(1);
             pair.LeftDaemon.Process.Stop("KILL");
             pair.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
-            flood.WaitForExit(TimeSpan.FromSeconds(20));
-            own.WaitForExit(TimeSpan.FromSeconds(20));
+            flood.WaitForExit(TimeSpan.FromSeconds(60));
+            own.WaitForExit(TimeSpan.FromSeconds(60));
             // What no policy covers goes on.
             pair.Net.Left.PingsThrough(Gateways.RightAddress);
             // A client gets errors at once, and charon neither hangs nor spins.
-            CommandResult ip = pair.Net.Left.Run(TimeSpan.FromSeconds(5), pair.LeftDaemon.Attached(Toolbox.Find("ip"), "xfrm", "state"));
+            CommandResult ip = pair.Net.Left.Run(TimeSpan.FromSeconds(60), pair.LeftDaemon.Attached(Toolbox.Find("ip"), "xfrm", "state"));
             Assert.NotEqual(0, ip.ExitCode);
             double before = pair.Left.Process.ProcessorSeconds;
             Wait.Seconds(3);

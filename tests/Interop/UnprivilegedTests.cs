@@ -6,6 +6,7 @@ namespace Xfrmd.Interop;
 /// No root anywhere: an ordinary user's <c>unshare -rn</c> is enough for the daemon, its programs, charon among them, and traffic between
 /// network namespaces that are made inside.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class UnprivilegedTests
 {
     private const string OwnRun = "mount -t tmpfs run /run && exec \"$0\"";

@@ -6,7 +6,7 @@ namespace Xfrmd.Interop.Harness;
 /// <summary>A program that runs beside the test and writes to a log file.</summary>
 public sealed class BackgroundProcess : IDisposable
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(60);
     private readonly Process _process;
 
     private BackgroundProcess(string name, string logFile, Process process) => (Name, LogFile, _process) = (name, logFile, process);

@@ -5,7 +5,7 @@ namespace Xfrmd.Interop.Harness;
 /// <summary>Runs a program to its end.</summary>
 public static class Command
 {
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(90);
 
     public static CommandResult Run(IReadOnlyList<string> command, string? input = null, TimeSpan? timeout = null)
     {

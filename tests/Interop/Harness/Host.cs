@@ -99,6 +99,10 @@ public sealed partial class Host
         Assert.True(ping.Received == count, $"{Name} pings {address} ({size} bytes): {ping.Received} of {count} came back\n{ping.Text}");
     }
 
+    /// <summary>Sooner or later echo requests come back again.</summary>
+    public void PingsAgain(string address) =>
+        Wait.Until(() => Ping(address, count: 2, wait: 0.5).Received == 2, $"{Name} pings {address} again");
+
     /// <summary>No echo request comes back.</summary>
     public void PingsInVain(string address, int count = 2, string? from = null)
     {

@@ -12,7 +12,7 @@ public static class Iperf
 
     /// <summary>Sends datagrams for so many seconds. The largest buffer that a socket gets by default: who is slow to read must not lose any.</summary>
     public static IperfReport Udp(Host client, Host server, string serverAddress, int length, string rate, int seconds = 1) =>
-        Run(client, server, serverAddress, TimeSpan.FromSeconds(seconds + 20), ["-u", "-w", "208K", "-l", Text(length), "-b", rate, "-t", Text(seconds)]);
+        Run(client, server, serverAddress, TimeSpan.FromSeconds(seconds + 60), ["-u", "-w", "208K", "-l", Text(length), "-b", rate, "-t", Text(seconds)]);
 
     /// <summary>Starts a client that sends for so many seconds; read it with <see cref="Finish"/>.</summary>
     public static BackgroundProcess StartTcp(Host client, Host server, string serverAddress, int seconds, params string[] options)
@@ -51,7 +51,7 @@ public static class Iperf
         {
             process = process.HasExited ? Start() : process;
             return process.Log.Contains("Server listening on", StringComparison.Ordinal);
-        }, $"iperf3 listens on {port}", TimeSpan.FromSeconds(30));
+        }, $"iperf3 listens on {port}", TimeSpan.FromSeconds(60));
     }
 
     private static IperfReport Parse(string text, int exitCode)

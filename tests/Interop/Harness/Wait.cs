@@ -7,7 +7,7 @@ public static class Wait
 {
     public static void Until(Func<bool> condition, string what, TimeSpan? timeout = null)
     {
-        TimeSpan limit = timeout ?? TimeSpan.FromSeconds(10);
+        TimeSpan limit = timeout ?? TimeSpan.FromSeconds(60);
         long start = Stopwatch.GetTimestamp();
         while (!condition())
         {
