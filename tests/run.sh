@@ -14,7 +14,7 @@ for project in tests/*/*.csproj; do
     grep -rqE '\[(Fact|Theory)' --include='*.cs' "$folder" || continue
     log="$results/$name.log"
     echo "--- $name"
-    dotnet test "$project" -c "$configuration" --no-build --nologo -v q --logger "trx;LogFileName=$PWD/$results/$name.trx" >"$log" 2>&1
+    dotnet test "$project" -c "$configuration" --no-build --nologo -v q --logger "console;verbosity=minimal" --logger "trx;LogFileName=$PWD/$results/$name.trx" >"$log" 2>&1
     status=$?
     counters=$(grep -o '<Counters [^>]*>' "$results/$name.trx" 2>/dev/null)
     count() { echo "$counters" | sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p"; }
