@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Xfrmd.Kernel;
 using Xfrmd.Wire;
 
@@ -6,6 +7,7 @@ namespace Xfrmd.Datapath;
 public sealed partial class Inbound
 {
     private const int LoopbackIndex = 1;
+    private readonly AllowedFlows _allowed = new(space);
 
     /// <summary>Whether a packet that came in clear may pass: the same check with no SAs. The counter has been incremented if not.</summary>
     /// <param name="packet">A whole IP packet.</param>
@@ -32,9 +34,19 @@ public sealed partial class Inbound
             Drop(XfrmCounter.InHdrError, default(Flow));
             return false;
         }
+        Flow known = flow;
         if (!host.IsLocal(flow.Daddr, flow.Family))
         {
             direction = PolicyDirection.Fwd;
+        }
+        bool mayBeKnown = _depth == 1 && IsPlain(packet, flow.Proto);
+        if (mayBeKnown && _allowed.Contains(known, _path[0], direction, _now))
+        {
+            return direction == PolicyDirection.Fwd || flow.Proto != NextHeader.Udp || TransportChecksum.PassesEarly(packet);
+        }
+        int generation = space.Generation;
+        if (direction == PolicyDirection.Fwd)
+        {
             FlowDecoder.TryDecode(packet, mark, 0, ifId, out flow);
         }
         else if (_depth > 0 && FlowDecoder.IsLaterFragment(packet))
@@ -49,6 +61,10 @@ public sealed partial class Inbound
         Flow? embedded = flow.Proto is NextHeader.Icmp or NextHeader.Icmpv6 && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
         if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, out XfrmCounter? counter))
         {
+            if (mayBeKnown)
+            {
+                _allowed.Add(known, _path[0], direction, _now, generation);
+            }
             return true;
         }
         if (counter is { } reason)
@@ -57,6 +73,13 @@ public sealed partial class Inbound
         }
         return direction == PolicyDirection.In && AllowsQuoted(packet, flow);
     }
+
+    /// <summary>TCP or UDP, and surely no fragment: the flow says all that policy asks for.</summary>
+    private static bool IsPlain(ReadOnlySpan<byte> packet, byte protocol) =>
+        protocol is NextHeader.Tcp or NextHeader.Udp
+        && (packet[0] >> 4 == 4
+            ? (BinaryPrimitives.ReadUInt16BigEndian(packet[6..]) & (Ipv4View.MoreFragmentsBit | Ipv4View.OffsetMask)) == 0
+            : packet[Ipv6View.NextHeaderAt] == protocol);
 
     /// <summary><c>icmp_rcv</c>, <c>icmpv6_rcv</c>: ICMP that the check refused is checked once more as the packet that it quotes, where its SA has XFRM_STATE_ICMP.</summary>
     private bool AllowsQuoted(Span<byte> packet, in Flow flow)

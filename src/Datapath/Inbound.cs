@@ -21,6 +21,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
     private Be32 _spi;
     private InboundSa? _last;
     private int _lastGeneration;
+    private ulong _now;
 
     /// <summary>Why the last packet was dropped, where Linux counts that; null where it was not.</summary>
     public XfrmCounter? Dropped { get; private set; }
@@ -39,6 +40,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
         bool fixChecksum = false;
         _depth = 0;
         _spi = default;
+        _now = now;
         Dropped = null;
         _iptfs.Clear();
         for (; ; )
@@ -137,6 +139,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
             }
         }
         _last = null;
+        _allowed.Clear();
     }
 
     public void Dispose()

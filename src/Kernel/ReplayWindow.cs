@@ -2,7 +2,8 @@ namespace Xfrmd.Kernel;
 
 /// <summary>
 /// The sequence numbers of one SA, both ways. Mirrors <c>net/xfrm/xfrm_replay.c</c>. Sending takes no lock. Receivers hold a spin lock for
-/// the few instructions of a check; control operations never take it: they read a copy that they retry, and set by replacing the object.
+/// the few instructions that advance the window; the check before it, and control operations, never take it: they read what they read again
+/// where a receiver wrote meanwhile. What a client sets comes with a new object.
 /// </summary>
 public sealed class ReplayWindow
 {
@@ -81,11 +82,18 @@ public sealed class ReplayWindow
     /// <summary><c>xfrm_replay_check</c>, before decryption.</summary>
     public ReplayVerdict Check(uint sequence)
     {
-        bool taken = false;
-        _receivers.Enter(ref taken);
-        ReplayVerdict verdict = CheckLocked(sequence);
-        _receivers.Exit();
-        return verdict;
+        SpinWait spin = default;
+        for (; ; )
+        {
+            int version = Volatile.Read(ref _version);
+            ReplayVerdict verdict = CheckOnce(sequence);
+            Volatile.ReadBarrier();
+            if ((version & 1) == 0 && version == _version)
+            {
+                return verdict;
+            }
+            spin.SpinOnce();
+        }
     }
 
     /// <summary>
@@ -99,15 +107,16 @@ public sealed class ReplayWindow
         ReplayVerdict verdict = ReplayVerdict.BelowWindow;
         if (_mode != ReplayMode.Esn || InferHigh(sequence, _seq, _seqHi) == sequenceHigh)
         {
-            verdict = CheckLocked(sequence);
+            verdict = CheckOnce(sequence);
             if (verdict == ReplayVerdict.Fresh && _window != 0)
             {
-                Interlocked.Increment(ref _version);
+                _version++;
+                Volatile.WriteBarrier();
                 AdvanceLocked(sequence);
-                Interlocked.Increment(ref _version);
+                Volatile.Write(ref _version, _version + 1);
             }
         }
-        _receivers.Exit();
+        _receivers.Exit(useMemoryBarrier: false);
         return verdict;
     }
 
@@ -165,7 +174,7 @@ public sealed class ReplayWindow
         return sequence >= bottom ? high - 1 : high;
     }
 
-    private ReplayVerdict CheckLocked(uint sequence) => _mode switch
+    private ReplayVerdict CheckOnce(uint sequence) => _mode switch
     {
         ReplayMode.Legacy => CheckLegacy(sequence),
         ReplayMode.Bitmap => CheckBitmap(sequence),
@@ -293,8 +302,10 @@ public sealed class ReplayWindow
         }
         else if (forward)
         {
+            bit = position + distance;
             if (distance < _window)
             {
+                bit = bit < _window ? bit : bit - _window;
                 for (uint i = 1; i < distance; i++)
                 {
                     uint clear = (position + i) % _window;
@@ -305,8 +316,8 @@ public sealed class ReplayWindow
             {
                 // The last word may reach past the window: clear it whole, as Linux does.
                 Array.Clear(_bitmap, 0, Math.Min(_bitmap.Length, (int)((_window - 1) >> 5) + 1));
+                bit %= _window;
             }
-            bit = (position + distance) % _window;
             _seq = sequence;
             _seqHi += wraps;
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Xfrmd.Kernel;
@@ -14,16 +15,24 @@ public readonly struct XfrmAddress : IEquatable<XfrmAddress>
     private readonly ulong _low;   // bytes 0..7 as they lie in memory
     private readonly ulong _high;  // bytes 8..15
 
-    public XfrmAddress(ReadOnlySpan<byte> bytes)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public XfrmAddress(ReadOnlySpan<byte> bytes) => this = bytes.Length switch
+    {
+        // What packets have needs no copy.
+        sizeof(uint) => new XfrmAddress(MemoryMarshal.Read<uint>(bytes), 0),
+        2 * sizeof(ulong) => new XfrmAddress(MemoryMarshal.Read<ulong>(bytes), MemoryMarshal.Read<ulong>(bytes[sizeof(ulong)..])),
+        _ => Padded(bytes),
+    };
+
+    private XfrmAddress(ulong low, ulong high) => (_low, _high) = (low, high);
+
+    private static XfrmAddress Padded(ReadOnlySpan<byte> bytes)
     {
         Span<byte> all = stackalloc byte[16];
         all.Clear();
         bytes[..Math.Min(bytes.Length, 16)].CopyTo(all);
-        _low = MemoryMarshal.Read<ulong>(all);
-        _high = MemoryMarshal.Read<ulong>(all[8..]);
+        return new XfrmAddress(MemoryMarshal.Read<ulong>(all), MemoryMarshal.Read<ulong>(all[8..]));
     }
-
-    private XfrmAddress(ulong low, ulong high) => (_low, _high) = (low, high);
 
     /// <summary>The 16 bytes in network order. The span lives as long as the variable that it was taken from.</summary>
     [UnscopedRef]
