@@ -14,6 +14,9 @@ namespace Xfrmd.Datapath;
 /// <param name="worker">The worker's number, to spread the counters.</param>
 public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifiers, int worker = 0)
 {
+    private const int MaxTogether = 128;
+    private OutboundFrame[] _frames = new OutboundFrame[MaxTogether];
+
     /// <summary>Why the last packet was dropped of those that were transformed together, where Linux counts that; null where none was.</summary>
     public XfrmCounter? Dropped { get; private set; }
 
@@ -81,6 +84,11 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
             return;
         }
         OutboundSa link = bundle.Chain[0];
+        if (_frames.Length < packets.Length)
+        {
+            _frames = new OutboundFrame[packets.Length];   // once: as many as come together
+        }
+        Span<OutboundFrame> frames = _frames;
         int mtu = bundle.ChildMtu(0), count = 0;
         long bytes = 0;
         for (int i = 0; i < packets.Length; i++)
@@ -92,10 +100,10 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
             }
             packets[i].Mark = link.Sa.SetMark.Apply(packets[i].Mark);
             verdicts[i] = OutboundVerdict.Dropped;
-            if (TryPlan(packets[i], link, mtu, out OutboundFrame frame))
+            if (TryPlan(packets[i], link, mtu, out frames[i]))
             {
                 verdicts[i] = OutboundVerdict.Send;
-                bytes += frame.PayloadLength;
+                bytes += frames[i].PayloadLength;
                 count++;
             }
         }
@@ -116,7 +124,7 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
             {
                 continue;
             }
-            verdicts[i] = admitted && TryPlan(packets[i], link, mtu, out OutboundFrame frame) && TryProtect(ref packets[i], link, frame, sequence++, mtu)
+            verdicts[i] = admitted && TryProtect(ref packets[i], link, frames[i], sequence++, mtu)
                 ? Finish(packets[i], bundle)
                 : OutboundVerdict.Dropped;
         }

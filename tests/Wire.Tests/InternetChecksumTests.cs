@@ -31,6 +31,23 @@ public sealed class InternetChecksumTests
     }
 
     [Fact]
+    public void A_copy_is_summed_as_what_it_copies_and_writes_nothing_else()
+    {
+        Random random = new(4);
+        byte[] bytes = new byte[70000], copy = new byte[70000];
+        random.NextBytes(bytes);
+        foreach (int length in Enumerable.Range(0, 600).Append(65535).Append(70000))
+        {
+            int from = length < 600 ? random.Next(64) : 0, to = length < 600 ? random.Next(64) : 0;
+            copy.AsSpan().Fill(0xA5);
+            ulong sum = InternetChecksum.Copy(bytes.AsSpan(from, length), copy.AsSpan(to, length), 0x1234);
+            Assert.Equal(InternetChecksum.Finish(InternetChecksum.Sum(bytes.AsSpan(from, length), 0x1234)), InternetChecksum.Finish(sum));
+            Assert.True(copy.AsSpan(to, length).SequenceEqual(bytes.AsSpan(from, length)));
+            Assert.False(copy.AsSpan(0, to).ContainsAnyExcept((byte)0xA5) || copy.AsSpan(to + length).ContainsAnyExcept((byte)0xA5));
+        }
+    }
+
+    [Fact]
     public void An_update_gives_what_a_new_sum_gives()
     {
         Random random = new(2);

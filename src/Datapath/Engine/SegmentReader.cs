@@ -71,7 +71,7 @@ public ref struct SegmentReader
         int payload = Math.Min(_size, _packet.Length - _position), length = _header + payload;
         Span<byte> segment = destination[..length];
         _packet[.._header].CopyTo(segment);
-        _packet.Slice(_position, payload).CopyTo(segment[_header..]);
+        ulong payloadSum = InternetChecksum.Copy(_packet.Slice(_position, payload), segment[_header..]);
         Span<byte> transport = segment[_transport..];
         if (_isTcp)
         {
@@ -92,21 +92,21 @@ public ref struct SegmentReader
         {
             BinaryPrimitives.WriteUInt16BigEndian(transport[UdpLength..], (ushort)transport.Length);
         }
-        SealTransport(transport);
+        SealTransport(transport, payloadSum);
         SealNetwork(segment, length);
         _position += payload;
         _index++;
         return length;
     }
 
-    private readonly void SealTransport(Span<byte> transport)
+    private readonly void SealTransport(Span<byte> transport, ulong payloadSum)
     {
         byte protocol = _isTcp ? NextHeader.Tcp : NextHeader.Udp;
         int at = _isTcp ? TcpView.ChecksumAt : UdpView.ChecksumAt;
         transport[at] = transport[at + 1] = 0;
         uint tail = (uint)transport.Length + protocol;
         ulong pseudo = InternetChecksum.Add(_addressSum, BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(tail) : tail);
-        ushort checksum = InternetChecksum.Finish(InternetChecksum.Sum(transport, pseudo));
+        ushort checksum = InternetChecksum.Finish(InternetChecksum.Sum(transport[..(_header - _transport)], InternetChecksum.Add(pseudo, payloadSum)));
         if (checksum == 0 && !_isTcp)
         {
             checksum = ushort.MaxValue;
