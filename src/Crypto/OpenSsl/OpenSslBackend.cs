@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using Xfrmd.Crypto.Hardware;
 using Xfrmd.Crypto.Managed;
 
 namespace Xfrmd.Crypto.OpenSsl;
@@ -29,11 +28,6 @@ internal sealed class OpenSslBackend : CryptoBackend
 
     public override AeadContext CreateAead(AeadKind kind, ReadOnlySpan<byte> key, int nonceLength, int tagLength)
     {
-        if (kind == AeadKind.AesGcm && HardwareGcmContext.IsSupported)
-        {
-            return new HardwareGcmContext(key);
-        }
-
         int bits = key.Length * 8;
         nint cipher = kind switch
         {
