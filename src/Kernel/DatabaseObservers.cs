@@ -4,10 +4,37 @@ namespace Xfrmd.Kernel;
 public sealed class DatabaseObservers : IDatabaseObserver
 {
     private IDatabaseObserver[] _observers = [];
+    private bool _inRow;
+    private bool _unsettled;
 
     public void Add(IDatabaseObserver observer) => _observers = [.. _observers, observer];
 
     public void Remove(IDatabaseObserver observer) => _observers = [.. _observers.Where(o => o != observer)];
+
+    /// <summary>
+    /// Several requests come in one datagram: until <see cref="EndRow"/> changes settle only when somebody could hear of them, for who answers
+    /// or tells of a change calls <see cref="Settle"/> before.
+    /// </summary>
+    public void BeginRow() => _inRow = true;
+
+    public void EndRow()
+    {
+        _inRow = false;
+        Settle();
+    }
+
+    public void Settle()
+    {
+        if (!_unsettled)
+        {
+            return;
+        }
+        _unsettled = false;
+        foreach (IDatabaseObserver observer in _observers)
+        {
+            observer.Settle();
+        }
+    }
 
     public void PolicyInserted(Policy policy, Policy? replaced)
     {
@@ -15,6 +42,16 @@ public sealed class DatabaseObservers : IDatabaseObserver
         {
             observer.PolicyInserted(policy, replaced);
         }
+        Changed();
+    }
+
+    public void PoliciesReordered()
+    {
+        foreach (IDatabaseObserver observer in _observers)
+        {
+            observer.PoliciesReordered();
+        }
+        Changed();
     }
 
     public void PoliciesRemoved(IReadOnlyList<Policy> policies)
@@ -23,6 +60,7 @@ public sealed class DatabaseObservers : IDatabaseObserver
         {
             observer.PoliciesRemoved(policies);
         }
+        Changed();
     }
 
     public void DefaultPolicyChanged()
@@ -31,6 +69,7 @@ public sealed class DatabaseObservers : IDatabaseObserver
         {
             observer.DefaultPolicyChanged();
         }
+        Changed();
     }
 
     public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
@@ -39,6 +78,7 @@ public sealed class DatabaseObservers : IDatabaseObserver
         {
             observer.SocketPolicyChanged(socketInode, inbound, outbound);
         }
+        Changed();
     }
 
     public void SaInserted(SecurityAssociation sa)
@@ -47,6 +87,7 @@ public sealed class DatabaseObservers : IDatabaseObserver
         {
             observer.SaInserted(sa);
         }
+        Changed();
     }
 
     public void SasRemoved(IReadOnlyList<SecurityAssociation> sas)
@@ -54,6 +95,16 @@ public sealed class DatabaseObservers : IDatabaseObserver
         foreach (IDatabaseObserver observer in _observers)
         {
             observer.SasRemoved(sas);
+        }
+        Changed();
+    }
+
+    private void Changed()
+    {
+        _unsettled = true;
+        if (!_inRow)
+        {
+            Settle();
         }
     }
 }

@@ -8,6 +8,18 @@ public interface IDatabaseObserver
 {
     void PolicyInserted(Policy policy, Policy? replaced);
 
+    /// <summary>
+    /// Follows each change, or several in a row, before anybody is told of them: what is cheaper done for all at once may wait until here.
+    /// </summary>
+    void Settle()
+    {
+    }
+
+    /// <summary>Which policy wins has changed for those that are there (hash thresholds).</summary>
+    void PoliciesReordered()
+    {
+    }
+
     void PoliciesRemoved(IReadOnlyList<Policy> policies);
 
     void DefaultPolicyChanged();

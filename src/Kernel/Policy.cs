@@ -56,6 +56,20 @@ public sealed class Policy
 
     internal PolicyList List { get; set; }
 
+    /// <summary>
+    /// Which of two is taken for a packet that both match: less than 0, the first (<c>xfrm_policy_lookup</c>, <c>__xfrm_policy_eval_candidates</c>).
+    /// No order for sorting: within a list the place decides, between lists the age, and three may go round in a circle.
+    /// </summary>
+    public static int ComparePrecedence(Policy a, Policy b)
+    {
+        ArgumentNullException.ThrowIfNull(a);
+        ArgumentNullException.ThrowIfNull(b);
+        int order = b.Type.CompareTo(a.Type);
+        order = order != 0 ? order : a.Priority.CompareTo(b.Priority);
+        order = order != 0 || a.List != b.List ? order : a.Place.CompareTo(b.Place);
+        return order != 0 ? order : a.Position.CompareTo(b.Position);
+    }
+
     /// <summary>Wall-clock seconds at which it was added.</summary>
     public ulong AddTime { get; set; }
 

@@ -29,15 +29,22 @@ public sealed class Spd
     {
         (Ipv4Threshold, Ipv6Threshold) = (ipv4, ipv6);
         PolicyIndex[] sorted = [.. _indexes.Select(static _ => new PolicyIndex())];
+        bool reordered = false;
         foreach (Policy policy in _byIdentity.Values)
         {
+            PolicyList list = ListOf(policy);
+            reordered |= policy.Place != policy.Position || policy.List != list;
             policy.Place = policy.Position;
-            policy.List = ListOf(policy);
+            policy.List = list;
             sorted[At(policy.Type, policy.Direction)].Insert(policy, null);
         }
         // Packets are looked up meanwhile: in the old ones or in the new ones, never in empty ones.
         _indexes = sorted;
         _space.BumpGeneration();
+        if (reordered)
+        {
+            _space.Observers.PoliciesReordered();
+        }
     }
 
     /// <summary>What happens where no policy matches (XFRM_MSG_SETDEFAULT): <c>net->xfrm.policy_default</c>.</summary>

@@ -23,6 +23,8 @@ public sealed class NetfilterBatch
     private readonly byte _family;
     private int _expressions;
     private int _element;
+    private int _elements = -1;
+    private (ushort Type, string Set) _elementsOf;
 
     /// <param name="table">The table that all of it is about.</param>
     /// <param name="ofDevices">Its chains hang on devices (family netdev), not on protocols (family inet).</param>
@@ -39,6 +41,7 @@ public sealed class NetfilterBatch
     public void Clear()
     {
         _writer.Clear();
+        _elements = -1;
         Begin(NFNL_MSG_BATCH_BEGIN, 0, subsystem: 0, resource: NFNL_SUBSYS_NFTABLES);
         _writer.EndMessage();
         IsEmpty = true;
@@ -47,6 +50,7 @@ public sealed class NetfilterBatch
     /// <summary>Writes the end of the transaction.</summary>
     public ReadOnlySpan<byte> Finish()
     {
+        EndElements();
         _writer.AddFlagsToLast(NetlinkConstants.NLM_F_ACK);
         Begin(NFNL_MSG_BATCH_END, 0, subsystem: 0, resource: NFNL_SUBSYS_NFTABLES);
         _writer.EndMessage();
@@ -181,11 +185,19 @@ public sealed class NetfilterBatch
         _writer.EndMessage();
     }
 
-    public void DeleteRule(string chain, ulong handle)
+    /// <summary>Removes a rule, named by its handle or, where this same transaction adds it (handle 0), by its id.</summary>
+    public void DeleteRule(string chain, ulong handle, uint id)
     {
         BeginIn(NFT_MSG_DELRULE, 0);
         _writer.Text(2, chain);
-        _writer.Be64(3, handle);
+        if (handle != 0)
+        {
+            _writer.Be64(3, handle);
+        }
+        else
+        {
+            _writer.Be32(9, id);
+        }
         _writer.EndMessage();
     }
 
@@ -372,31 +384,31 @@ public sealed class NetfilterBatch
         _writer.EndNest(nest);
     }
 
+    /// <summary>Elements of one set that come one behind the other share a message.</summary>
     private void Elements(ushort type, ushort flags, string set, IEnumerable<ReadOnlyMemory<byte>> keys)
     {
-        int list = -1;
         foreach (ReadOnlyMemory<byte> key in keys)
         {
-            if (list >= 0 && _writer.NestLength(list) > MaxNest)
-            {
-                _writer.EndNest(list);
-                _writer.EndMessage();
-                list = -1;
-            }
-            if (list < 0)
+            if (_elements < 0 || _elementsOf != (type, set) || _writer.NestLength(_elements) > MaxNest)
             {
                 BeginIn(type, flags);
                 _writer.Text(2, set);
-                list = _writer.BeginNest(3);
+                _elements = _writer.BeginNest(3);
+                _elementsOf = (type, set);
             }
             int element = _writer.BeginNest(NFTA_LIST_ELEM);
             Value(1, key.Span);
             _writer.EndNest(element);
         }
-        if (list >= 0)
+    }
+
+    private void EndElements()
+    {
+        if (_elements >= 0)
         {
-            _writer.EndNest(list);
+            _writer.EndNest(_elements);
             _writer.EndMessage();
+            _elements = -1;
         }
     }
 
@@ -429,6 +441,7 @@ public sealed class NetfilterBatch
 
     private void Begin(ushort type, ushort flags, ushort subsystem, ushort resource)
     {
+        EndElements();
         IsEmpty = false;
         NetfilterHeader header = new() { Family = subsystem == 0 ? (byte)0 : _family, ResourceId = BinaryPrimitives.ReverseEndianness(resource) };
         _writer.BeginMessage((ushort)((subsystem << 8) | type), (ushort)(flags | NetlinkConstants.NLM_F_REQUEST), header);

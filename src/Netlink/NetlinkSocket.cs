@@ -121,6 +121,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
         {
             _congested = false;
         }
+        _namespace.Space.Observers.Settle();
         if (!_congested && _buffer.TryEnqueue(datagram, Source(group, port)))
         {
             return;
@@ -136,7 +137,20 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     public void Reply(ReadOnlySpan<byte> datagram) => Receive(datagram, default);
 
     // netlink_rcv_skb
-    private void ReceiveRequests(Span<byte> rest, bool netAdmin)
+    private void ReceiveRequests(Span<byte> datagram, bool netAdmin)
+    {
+        _namespace.Space.Observers.BeginRow();
+        try
+        {
+            HandleRequests(datagram, netAdmin);
+        }
+        finally
+        {
+            _namespace.Space.Observers.EndRow();
+        }
+    }
+
+    private void HandleRequests(Span<byte> rest, bool netAdmin)
     {
         while (MemoryMarshal.TryRead(rest, out NlMsgHdr header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length)
         {

@@ -125,7 +125,11 @@ internal sealed partial class PfKeySocket : IProtocolSocket
     }
 
     /// <summary><c>pfkey_broadcast_one</c>.</summary>
-    public bool Receive(ReadOnlySpan<byte> message) => _buffer.TryEnqueue(message);
+    public bool Receive(ReadOnlySpan<byte> message)
+    {
+        _namespace.Space.Observers.Settle();
+        return _buffer.TryEnqueue(message);
+    }
 
     // pfkey_error
     private void ReplyError(SadbMsg header, Errno errno)

@@ -36,6 +36,58 @@ public sealed class NetlinkSocketTests : IDisposable
     }
 
     [Fact]
+    public void Changes_of_one_datagram_settle_together_but_before_anybody_is_told()
+    {
+        using Client client = Open(), listener = Open();
+        List<(int Answers, int Events)> settled = [];
+        _space.Observers.Add(new SettlingObserver(() => settled.Add((client.Buffer.Count, listener.Buffer.Count))));
+        byte[] Silent(uint host)
+        {
+            byte[] message = Client.NewPolicy(host, host);
+            MemoryMarshal.Write(message.AsSpan(6), (ushort)NlMsgFlags.Request);
+            return message;
+        }
+        client.Send([.. Silent(1), .. Silent(2), .. Silent(3)]);
+        Assert.Equal([(0, 0)], settled);
+        client.Send([.. Silent(4), .. Client.NewPolicy(5, 5), .. Silent(6), .. Silent(7)]);
+        Assert.Equal([(0, 0), (0, 0), (1, 0)], settled);   // before the answer, and at the end
+        listener.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        settled.Clear();
+        client.Send([.. Silent(8), .. Silent(9), .. Client.NewPolicy(10, 9)]);
+        Assert.Equal([(1, 0), (1, 1)], settled);
+        Assert.Equal((2, 2), (client.Buffer.Count, listener.Buffer.Count));   // the last was refused: it is there already
+    }
+
+    private sealed class SettlingObserver(Action settle) : IDatabaseObserver
+    {
+        public void Settle() => settle();
+
+        public void PolicyInserted(Policy policy, Policy? replaced)
+        {
+        }
+
+        public void PoliciesRemoved(IReadOnlyList<Policy> policies)
+        {
+        }
+
+        public void DefaultPolicyChanged()
+        {
+        }
+
+        public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
+        {
+        }
+
+        public void SaInserted(SecurityAssociation sa)
+        {
+        }
+
+        public void SasRemoved(IReadOnlyList<SecurityAssociation> sas)
+        {
+        }
+    }
+
+    [Fact]
     public void A_process_has_its_id_as_port_once_and_large_numbers_after_that()
     {
         Client first = Open(), second = Open(), third = Open();

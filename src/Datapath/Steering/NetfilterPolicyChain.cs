@@ -45,7 +45,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
 
     public void RemoveGroup(RuleGroup group)
     {
-        batch.DeleteRule(Name, group.RuleHandle);
+        batch.DeleteRule(Name, group.RuleHandle, group.RuleId);
         if (group.SetName.Length > 0)
         {
             batch.DeleteSet(group.SetName);

@@ -46,6 +46,7 @@ public sealed partial class NetfilterSteering : ISteering
     private readonly List<SteeringDevice> _down = [];
     private volatile SteeringDevice[] _devices = [];
     private Chain[] _chains = [];
+    private Pending _pending;
     private bool _canLog = true;
     private bool _disposed;
 
@@ -111,8 +112,12 @@ public sealed partial class NetfilterSteering : ISteering
     {
         lock (_lock)
         {
+            bool rewritten = CommitUnless(replaced is null ? Pending.Insertions : Pending.None);
             MakeDeviceFor(policy);
-            CommitOrRewrite();
+            if (rewritten || (_down.Count > 0 && CommitOrRewrite()))
+            {
+                return;   // the policy among all others
+            }
             foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
             {
                 if (replaced is null)
@@ -124,8 +129,7 @@ public sealed partial class NetfilterSteering : ISteering
                     chain.Layers.Replace(replaced, policy);
                 }
             }
-            WriteDefaults();
-            CommitOrRewrite();
+            _pending = replaced is null ? Pending.Insertions : Pending.Mixed;
         }
     }
 
@@ -133,24 +137,44 @@ public sealed partial class NetfilterSteering : ISteering
     {
         lock (_lock)
         {
-            foreach (Policy policy in policies)
+            if (CommitUnless(Pending.Removals))
             {
-                foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
-                {
-                    chain.Layers.Remove(policy);
-                }
+                return;
             }
-            WriteDefaults();
-            CommitOrRewrite();
+            foreach (Chain chain in _chains)
+            {
+                chain.Layers.Remove([.. policies.Where(p => p.Direction == chain.Direction)]);
+            }
+            _pending = Pending.Removals;
         }
     }
 
     public void DefaultPolicyChanged()
     {
+        // What there is to do WriteDefaults finds, which is part of settling.
+    }
+
+    public void PoliciesReordered()
+    {
         lock (_lock)
         {
-            WriteDefaults();
-            CommitOrRewrite();
+            Rewrite();
+        }
+    }
+
+    /// <summary>
+    /// One transaction for all that has been put off: so many policies of one datagram cost little more than one. Whatever is told to anybody
+    /// is told afterwards.
+    /// </summary>
+    public void Settle()
+    {
+        lock (_lock)
+        {
+            if (!_disposed)
+            {
+                WriteDefaults();
+                CommitOrRewrite();
+            }
         }
     }
 
@@ -449,19 +473,34 @@ public sealed partial class NetfilterSteering : ISteering
         return new Chain(kind, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
     }
 
-    private void CommitOrRewrite()
+    /// <summary>
+    /// Additions may be put off together, and so may removals. Where one kind follows the other they are two transactions: what is taken away
+    /// has been there. True: see <see cref="CommitOrRewrite"/>.
+    /// </summary>
+    private bool CommitUnless(Pending allowed) => _pending != Pending.None && _pending != allowed && CommitOrRewrite();
+
+    /// <summary>True: what was written would not do, and all rules were made anew from the policies that are there now.</summary>
+    private bool CommitOrRewrite()
     {
+        _pending = Pending.None;
         if (_batch.IsEmpty)
         {
-            return;
+            return false;
         }
         int errno = _netfilter.Commit(_batch, TakeHandle);
         if (errno == 0)
         {
             BringUpDevices();
-            return;
+            return false;
         }
         _logger.Rewriting(errno);
+        Rewrite();
+        return true;
+    }
+
+    private void Rewrite()
+    {
+        _pending = Pending.None;
         try
         {
             WriteEverything();
@@ -482,6 +521,8 @@ public sealed partial class NetfilterSteering : ISteering
             }
         }
     }
+
+    private enum Pending { None, Insertions, Removals, Mixed }
 
     private enum DefaultRule { None, Drop, CountAndDrop }
 

@@ -13,6 +13,7 @@ namespace Xfrmd.Datapath.Steering;
 /// <param name="foreignMark">Bits of the mark that policies may look at.</param>
 public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?> verdictOf, uint foreignMark)
 {
+    private const int MaxRounds = 4;
     private readonly List<Layer> _layers = [];
     private readonly Dictionary<Policy, Entry> _entries = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<SteeringVerdict, OverlapIndex<Entry>> _byVerdict = [];
@@ -32,21 +33,30 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         }
         Entry added = new(policy, verdict, SelectorExpansion.Expand(policy, foreignMark));
         _entries.Add(policy, added);
-        // Usually one round. Where layers and SPD order disagree, later policies move behind: each at most once, since the earliest goes first.
-        SortedSet<Entry> waiting = new(Comparer<Entry>.Create((a, b) => PolicyOrder.Compare(a.Policy, b.Policy))) { added };
-        while (waiting.Min is { } entry)
+        // Usually one round. Where layers and SPD order disagree, later policies move behind: mostly once, since the earliest goes first; and not
+        // for ever where they go round in a circle.
+        SortedSet<Entry> waiting = new(Comparer<Entry>.Create((a, b) => PolicyOrder.Comparer.Compare(a.Policy, b.Policy))) { added };
+        for (int left = MaxRounds * _entries.Count; waiting.Min is { } entry; left--)
         {
             waiting.Remove(entry);
-            Place(entry, waiting);
+            Place(entry, left > 0 ? waiting : null);
         }
     }
 
-    public void Remove(Policy policy)
+    public void Remove(Policy policy) => Remove([policy]);
+
+    /// <summary>Takes many out; a rule that loses all its policies goes without its keys being touched one by one.</summary>
+    public void Remove(IReadOnlyList<Policy> policies)
     {
-        if (_entries.Remove(policy, out Entry? entry))
+        List<Membership> gone = [];
+        foreach (Policy policy in policies)
         {
-            Withdraw(entry);
+            if (_entries.Remove(policy, out Entry? entry))
+            {
+                Withdraw(entry, gone);
+            }
         }
+        TakeOut(gone);
     }
 
     /// <summary>Puts the new policy where the old one was, touching as little as can be.</summary>
@@ -67,7 +77,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     /// <summary>The rule that holds a policy, for people.</summary>
     public RuleGroup? GroupOf(Policy policy) => _entries.GetValueOrDefault(policy)?.Members.FirstOrDefault().Group;
 
-    private void Place(Entry entry, SortedSet<Entry> waiting)
+    private void Place(Entry entry, SortedSet<Entry>? waiting)
     {
         int after = -1, before = _layers.Count;
         List<Entry> later = [];
@@ -101,11 +111,17 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         }
         layer ??= AddLayer(after + 1, entry.Verdict);
         Join(entry, layer);
+        if (waiting is null)
+        {
+            return;
+        }
         foreach (Entry other in later)
         {
             if (other.Layer!.Index <= layer.Index)
             {
-                Withdraw(other);
+                List<Membership> gone = [];
+                Withdraw(other, gone);
+                TakeOut(gone);
                 waiting.Add(other);
             }
         }
@@ -138,24 +154,15 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         }
     }
 
-    private void Withdraw(Entry entry)
+    /// <summary>Takes a policy out of its layer; the keys that nobody else needs are to be <see cref="TakeOut"/>.</summary>
+    private void Withdraw(Entry entry, List<Membership> gone)
     {
         Layer layer = entry.Layer!;
         foreach ((RuleGroup group, SelectorKey key) in entry.Members)
         {
-            if (!group.DropReference(key))
+            if (group.DropReference(key))
             {
-                continue;
-            }
-            if (group.IsEmpty)
-            {
-                table.RemoveGroup(group);
-                layer.ByShape.Remove(group.Shape);
-                layer.Groups.Remove(group);
-            }
-            else
-            {
-                table.RemoveKey(group, key);
+                gone.Add(new Membership(layer, group, key));
             }
         }
         entry.Members.Clear();
@@ -165,6 +172,22 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         {
             _layers.RemoveAt(layer.Index);
             Renumber(layer.Index);
+        }
+    }
+
+    private void TakeOut(List<Membership> gone)
+    {
+        foreach ((Layer layer, RuleGroup group, SelectorKey key) in gone)
+        {
+            if (!group.IsEmpty)
+            {
+                table.RemoveKey(group, key);
+            }
+            else if (layer.ByShape.Remove(group.Shape))
+            {
+                layer.Groups.Remove(group);
+                table.RemoveGroup(group);
+            }
         }
     }
 
@@ -195,6 +218,8 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         }
         return null;
     }
+
+    private readonly record struct Membership(Layer Layer, RuleGroup Group, SelectorKey Key);
 
     private sealed class Layer(SteeringVerdict verdict)
     {

@@ -2,17 +2,19 @@ using Xfrmd.Kernel;
 
 namespace Xfrmd.Datapath.Steering;
 
-/// <summary>The order in which policies are tried: SUB before MAIN, then priority, then age; and whether two can match one packet.</summary>
+/// <summary>Which of two policies is tried first, and whether both can match one packet.</summary>
 public static class PolicyOrder
 {
-    public static readonly IComparer<Policy> Comparer = Comparer<Policy>.Create(Compare);
+    /// <summary>As the SPD decides between two: see <see cref="Policy.ComparePrecedence"/>.</summary>
+    public static int Compare(Policy a, Policy b) => Policy.ComparePrecedence(a, b);
 
-    public static int Compare(Policy a, Policy b)
+    /// <summary>An order for sorting, which mostly is the same.</summary>
+    public static readonly IComparer<Policy> Comparer = Comparer<Policy>.Create(static (a, b) =>
     {
         int order = b.Type.CompareTo(a.Type);
         order = order != 0 ? order : a.Priority.CompareTo(b.Priority);
         return order != 0 ? order : a.Position.CompareTo(b.Position);
-    }
+    });
 
     /// <summary>Some packet could match both. May say yes where none exists, never no where one does.</summary>
     public static bool Overlap(Policy a, Policy b)

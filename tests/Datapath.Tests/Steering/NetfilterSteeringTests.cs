@@ -365,6 +365,57 @@ public sealed class NetfilterSteeringTests : IDisposable
     }
 
     [Fact]
+    public void Changes_in_a_row_are_written_when_they_settle_whatever_they_undo()
+    {
+        Policy before = _lab.Add(Policies.Out("0.0.0.0/0", "10.2.9.0/24"));
+        lock (_lab.Space.Gate)
+        {
+            _lab.Space.Observers.BeginRow();
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.1.0/24"));
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.2.0/24"));
+            Assert.DoesNotContain("10.2.2.0", Set(), StringComparison.Ordinal);
+            _lab.Space.Observers.Settle();
+            Assert.Contains("10.2.2.0", Set(), StringComparison.Ordinal);
+            // A rule and its set that come and go.
+            Policy gone = _lab.Add(Policies.Out("0.0.0.0/0", "10.2.3.0/24", action: PolicyAction.Block));
+            _lab.Delete(gone);
+            _lab.Delete(before);
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.9.0/24", action: PolicyAction.Block));
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.9.0/24"));
+            // What is just being added has to move behind what comes next.
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.4.0/24", priority: 9));
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.5.0/24", priority: 9, action: PolicyAction.Block));
+            _lab.Add(Policies.Out("0.0.0.0/0", "10.2.0.0/16", priority: 5, protect: false));
+            _lab.Space.Observers.EndRow();
+        }
+        foreach (int network in (ReadOnlySpan<int>)[1, 2, 3, 4, 5, 9])
+        {
+            _lab.Ping(_lab.Gateway, $"10.2.{network}.1");
+        }
+        Assert.Equal(["10.2.1.1", "10.2.2.1", "10.2.9.1"], SteeringLab.Read(_lab.Device).Select(TestPackets.Destination));
+
+        string Set() => SteeringLab.Run($"ip netns exec {_lab.Gateway} nft list sets");
+    }
+
+    [Fact]
+    public void A_new_device_whose_rules_are_refused_comes_with_all_rules_made_anew()
+    {
+        _lab.Add(Policies.Out("0.0.0.0/0", "10.2.0.0/16"));
+        SteeringLab.Run($"ip netns exec {_lab.Gateway} nft delete table inet xfrmd");
+        Policy with = _lab.Add(Policies.Out("0.0.0.0/0", "10.3.0.0/16", mark: new XfrmMark(7, 0xFF)));
+        _lab.Ping(_lab.Gateway, "10.2.0.1");
+        _lab.Ping(_lab.Gateway, "10.3.0.1", "-m 7");
+        // IPv6 also tells its multicast groups through an interface that comes up.
+        Assert.Equal(["10.2.0.1"], Ipv4(_lab.Device));
+        Assert.Equal(["10.3.0.1"], Ipv4(_lab.Steering.Devices[1]));
+        _lab.Delete(with);
+        SteeringLab.Run($"ip netns exec {_lab.Gateway} nft list table inet xfrmd");
+
+        static IEnumerable<string> Ipv4(SteeringDevice device) =>
+            SteeringLab.Read(device).Where(p => p[0] >> 4 == 4).Select(TestPackets.Destination);
+    }
+
+    [Fact]
     public void A_flow_is_explained_by_the_rule_that_takes_it()
     {
         _lab.Add(Policies.Out("192.0.2.1/32", "10.2.0.0/16", priority: 77));

@@ -65,6 +65,78 @@ public sealed class PolicyLayersTests
         Assert.Equal(1, _layers.PolicyCount);
     }
 
+    [Fact]
+    public void A_rule_that_loses_all_its_policies_at_once_goes_as_a_whole()
+    {
+        Policy other = Add(Policies.Out("10.1.0.0/16", "10.9.0.0/16", action: PolicyAction.Block));
+        Policy[] many = [.. Enumerable.Range(0, 1000).Select(i => Add(Policies.Out("10.1.0.0/16", $"10.2.{i / 256}.{i % 256}/32")))];
+        int before = _table.Changes;
+        _layers.Remove([.. many[..10], many[10]]);
+        Assert.Equal(11, _table.Changes - before);
+        _layers.Remove(many);
+        Assert.Equal(12, _table.Changes - before);
+        Assert.Equal((1, 1, 1), (_table.RuleCount, _layers.LayerCount, _layers.PolicyCount));
+        _layers.Remove(other);
+        Assert.Equal(0, _table.RuleCount);
+    }
+
+    [Theory]
+    [InlineData("10.1.0.0/16", "10.2.1.0/24")]     // of one list with the other: a replacement keeps its place
+    [InlineData("10.1.0.1/32", "10.2.1.1/32")]     // of another list: a replacement is the younger of the two
+    public void A_policy_that_replaces_one_of_its_priority_stands_where_the_database_has_it(string source, string destination)
+    {
+        using XfrmNamespace space = new(1, TimeProvider.System);
+        void Insert(Policy policy)
+        {
+            Policy? replaced = space.Spd.Get(policy.Type, policy.Direction, policy.Selector, policy.Mark, policy.IfId);
+            Assert.True(space.Spd.Insert(policy, exclusive: false).IsOk);
+            if (replaced is null)
+            {
+                _layers.Insert(policy);
+            }
+            else
+            {
+                _layers.Replace(replaced, policy);
+            }
+            foreach (string host in (ReadOnlySpan<string>)["10.1.0.1", "10.1.0.2"])
+            {
+                Packet packet = Tcp(host, "10.2.1.1");
+                Policy? winner = space.Spd.Find(packet.Flow, PolicyDirection.Out);
+                Assert.Equal(winner is null ? null : VerdictOf(winner), _table.Evaluate(packet));
+            }
+        }
+        Insert(Policies.Out("10.1.0.0/16", "10.2.0.0/16"));
+        Insert(Policies.Out(source, destination, action: PolicyAction.Block));
+        Insert(Policies.Out("10.1.0.0/16", "10.2.0.0/16", protect: false));
+        Insert(Policies.Out("10.1.0.0/16", "10.2.0.0/16"));
+        Insert(Policies.Out(source, destination, protect: false));
+    }
+
+    [Fact]
+    public void Policies_that_go_round_in_a_circle_end_somewhere()
+    {
+        using XfrmNamespace space = new(1, TimeProvider.System);
+        Policy[] circle =
+        [
+            Policies.Out("10.1.0.0/16", "10.2.0.0/16"),
+            Policies.Out("10.1.0.0/16", "10.2.1.0/24", action: PolicyAction.Block),
+            Policies.Out("10.1.0.1/32", "10.2.1.1/32", protect: false),
+            Policies.Out("10.1.0.0/16", "10.2.0.0/16"),
+        ];
+        foreach (Policy policy in circle)
+        {
+            Assert.True(space.Spd.Insert(policy, exclusive: false).IsOk);
+        }
+        Assert.True(PolicyOrder.Compare(circle[3], circle[1]) < 0 && PolicyOrder.Compare(circle[1], circle[2]) < 0 && PolicyOrder.Compare(circle[2], circle[3]) < 0);
+        foreach (Policy policy in circle[1..])
+        {
+            _layers.Insert(policy);
+        }
+        Assert.Equal(3, _layers.PolicyCount);
+        _layers.Remove(circle[1..]);
+        Assert.Equal(0, _table.RuleCount);
+    }
+
     [Theory]
     [InlineData(6, 80, false, true)]
     [InlineData(6, 81, false, false)]
