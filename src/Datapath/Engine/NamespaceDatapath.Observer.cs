@@ -15,6 +15,8 @@ public sealed partial class NamespaceDatapath
     private readonly Dictionary<uint, int> _mtus = [];
     private readonly HashSet<ushort> _plainTunnels = [];
     private bool _readsMarks;
+    private readonly List<SecurityAssociation> _departed = [];
+    private bool _sweeping;
 
     public void PolicyInserted(Policy policy, Policy? replaced)
     {
@@ -101,14 +103,32 @@ public sealed partial class NamespaceDatapath
         }
     }
 
-    /// <summary>Each worker lets go of the SAs between two batches; the last one has the keys zeroed.</summary>
+    /// <summary>
+    /// Each worker lets go of the SAs between two batches; the last one has the keys zeroed. While one round is under way what goes meanwhile
+    /// waits for the next: who deletes thousands wakes the workers a few times.
+    /// </summary>
     public void SasRemoved(IReadOnlyList<SecurityAssociation> sas)
     {
         if (_space.Sad.Count == 0)
         {
             _mtus.Clear();
         }
-        SecurityAssociation[] removed = [.. sas];
+        _departed.AddRange(sas);
+        if (!_sweeping)
+        {
+            Sweep();
+        }
+    }
+
+    private void Sweep()
+    {
+        _sweeping = _departed.Count > 0;
+        if (!_sweeping)
+        {
+            return;
+        }
+        SecurityAssociation[] removed = [.. _departed];
+        _departed.Clear();
         List<(WorkerThread Thread, Action Sweep)> sweeps = [.. _outboundSweeps.Select(s => (s.Key, s.Value))];
         if (_inboundThread is { } inbound && _inboundSweep is { } sweep)
         {
@@ -142,6 +162,7 @@ public sealed partial class NamespaceDatapath
             {
                 sa.Dispose();
             }
+            Sweep();
         }
     });
 
