@@ -111,7 +111,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 
 echo "## Scale"
-printf '\n%s entries, by `ip -batch` (one socket, and nine system calls that xfrmd sees, per line) and `ip xfrm … list`, `flush`; %s rounds.\n' "$count" "$rounds"
+printf '\n%s entries, by `ip -batch` (one socket, and eight system calls that xfrmd sees, per line) and `ip xfrm … list`, `flush`; %s rounds.\n' "$count" "$rounds"
 table ip '`ip`, all entries'
 printf '\nThe same by a program that puts 64 requests into a datagram (`bench/scale.py`): what is left is the work itself.\n'
 table packed 'packed, all entries'

@@ -11,8 +11,9 @@ internal static class AttachFilter
     private const string Allow = "allow", Notify = "notify", Range = "range";
 
     /// <param name="range">Where the emulated sockets live.</param>
+    /// <param name="unseen">Whether the daemon cannot ask the program's sockets for their size of sends (<see cref="ControlProtocol.AcceptedUnseen"/>).</param>
     /// <param name="files">Whether the namespace lacks the files of /proc that we serve, so that calls which only look are told too.</param>
-    public static SockFilter[] Build(ReservedRange range, bool files)
+    public static SockFilter[] Build(ReservedRange range, bool unseen, bool files)
     {
         BpfAssembler code = new();
         code.LoadArchitecture().IfEqual(SystemCall.Architecture, null, Allow);
@@ -51,8 +52,12 @@ internal static class AttachFilter
         // Of an emulated socket all levels but SOL_SOCKET: a unix socket refuses them with another error than netlink does.
         code.Label("setsockopt").LoadArgument(1).IfEqual(SocketAbi.SolNetlink, Range).IfEqual(SocketAbi.SolSocket, "set-socket");
         code.IfEqual(SocketAbi.SolUdp, "set-udp").IfEqual(SocketAbi.SolIp, "set-ip").IfEqual(SocketAbi.SolIpv6, "set-ipv6", Range);
-        code.Label("set-socket").LoadArgument(2).IfEqual(SocketAbi.SoSndBuf, Range).IfEqual(SocketAbi.SoRcvBuf, Range);
-        code.IfEqual(SocketAbi.SoSndBufForce, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
+        code.Label("set-socket").LoadArgument(2);
+        if (unseen)
+        {
+            code.IfEqual(SocketAbi.SoSndBuf, Range).IfEqual(SocketAbi.SoSndBufForce, Range);
+        }
+        code.IfEqual(SocketAbi.SoRcvBuf, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
         code.Label("set-udp").LoadArgument(2).IfEqual(SocketAbi.UdpEncap, Notify).IfEqual(SocketAbi.UdpGro, Notify, Range);
         code.Label("set-ip").LoadArgument(2).IfEqual(SocketAbi.IpIpsecPolicy, Notify).IfEqual(SocketAbi.IpXfrmPolicy, Notify, Range);
         code.Label("set-ipv6").LoadArgument(2).IfEqual(SocketAbi.Ipv6IpsecPolicy, Notify).IfEqual(SocketAbi.Ipv6XfrmPolicy, Notify, Range);

@@ -131,7 +131,9 @@ public sealed class AttachServer : IDisposable
         {
             _log.Refused(peer.ProcessId, peer.UserId, refusal);
         }
-        if (SeqpacketSocket.SendMessage(connection, Encoding.UTF8.GetBytes(refusal ?? ControlProtocol.Accepted)) != 0 || refusal is not null)
+        bool unseen = !PidFd.MayDuplicate(peer.ProcessId);
+        string accepted = unseen ? ControlProtocol.AcceptedUnseen : ControlProtocol.Accepted;
+        if (SeqpacketSocket.SendMessage(connection, Encoding.UTF8.GetBytes(refusal ?? accepted)) != 0 || refusal is not null)
         {
             return null;
         }
@@ -148,7 +150,7 @@ public sealed class AttachServer : IDisposable
             _log.NotKillable(peer.ProcessId);
         }
         _ = SeqpacketSocket.SendMessage(connection, Encoding.UTF8.GetBytes(ControlProtocol.Accepted));
-        return new Session(_context, new SeccompListener(listener), range, peer.ProcessId);
+        return new Session(_context, new SeccompListener(listener), range, unseen, peer.ProcessId);
     }
 
     private static string? Refuse(PeerCredentials peer)

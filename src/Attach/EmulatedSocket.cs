@@ -7,7 +7,9 @@ namespace Xfrmd.Attach;
 /// <summary>One socket that a program believes to be netlink or PF_KEY: our end of the pair, and the protocol behind it.</summary>
 internal sealed class EmulatedSocket : IDisposable
 {
-    private const int MinSendBuffer = 4608;   // SOCK_MIN_SNDBUF, include/net/sock.h
+    /// <summary><c>SOCK_MIN_SNDBUF</c>, include/net/sock.h.</summary>
+    public const int MinSendBuffer = 4608;
+
     private readonly Lock _calls = new();
     private bool _released;
 
@@ -34,7 +36,7 @@ internal sealed class EmulatedSocket : IDisposable
 
     public required IProtocolSocket Handler { get; init; }
 
-    /// <summary><c>sk->sk_sndbuf</c> of the program's end: a longer datagram is EMSGSIZE.</summary>
+    /// <summary><c>sk->sk_sndbuf</c> of the program's end, where its changes are told; else 0, and it is asked for when it matters.</summary>
     public volatile int SendBuffer;
 
     /// <summary>Whether epoll tells us now that the program has read.</summary>

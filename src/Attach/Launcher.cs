@@ -105,17 +105,17 @@ public static class Launcher
         using (daemon)
         {
             bool files = !File.Exists("/proc/net/xfrm_stat") || !File.Exists("/proc/sys/net/core/xfrm_acq_expires");
-            SockFilter[] filter = AttachFilter.Build(range, files);
-            if (Ask(daemon, ControlProtocol.WriteHello(range), -1) is { } refusal)
+            if (Ask(daemon, ControlProtocol.WriteHello(range), -1, out bool unseen) is { } refusal)
             {
                 return refusal;
             }
+            SockFilter[] filter = AttachFilter.Build(range, unseen, files);
 
             // From here to the daemon's answer this thread must make no call that the filter reports: nobody would answer it yet.
             SeccompInstallResult installed = SeccompFilter.InstallWithListener(filter);
             return installed.Errno switch
             {
-                0 => Ask(daemon, [installed.WaitKillable ? (byte)1 : (byte)0], installed.ListenerFd),
+                0 => Ask(daemon, [installed.WaitKillable ? (byte)1 : (byte)0], installed.ListenerFd, out _),
                 (int)Errno.EBUSY => "another supervisor (a container manager, or WSL) has a seccomp listener on this process already: "
                     + "run xfrmd outside of it",
                 (int)Errno.EINVAL or (int)Errno.ENOSYS => "this kernel has no seccomp user notification: Linux 5.14 or later is needed",
@@ -125,9 +125,10 @@ public static class Launcher
     }
 
     /// <summary>Sends one message and waits for the answer: null, or the daemon's reason to refuse.</summary>
-    private static string? Ask(SafeFileHandle daemon, byte[] message, int descriptor)
+    private static string? Ask(SafeFileHandle daemon, byte[] message, int descriptor, out bool unseen)
     {
         const string Gone = "the daemon went away while the program was being attached: look at its log";
+        unseen = false;
         byte[] answer = new byte[ControlProtocol.MaxReason];
         if (SeqpacketSocket.SendMessage(daemon, message, descriptor) != 0)
         {
@@ -139,7 +140,8 @@ public static class Launcher
             return Gone;
         }
         string text = Encoding.UTF8.GetString(answer, 0, length);
-        return text == ControlProtocol.Accepted ? null : "the daemon refuses: " + text;
+        unseen = text == ControlProtocol.AcceptedUnseen;
+        return unseen || text == ControlProtocol.Accepted ? null : "the daemon refuses: " + text;
     }
 
     /// <summary>

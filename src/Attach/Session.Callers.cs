@@ -8,12 +8,15 @@ namespace Xfrmd.Attach;
 // Who calls, and what lies in its memory. A call costs a few microseconds in all, so both are asked for as seldom as can be.
 internal sealed partial class Session
 {
-    private const int MaxThreads = 64, PageSize = 4096, Pages = 2;
+    private const int MaxThreads = 64, PageSize = 4096, WindowSize = 2 * PageSize, Windows = 2;
     private readonly Dictionary<uint, ThreadView> _threads = [];
-    private readonly byte[] _pages = new byte[Pages * PageSize];
-    private readonly ulong[] _pageAddresses = new ulong[Pages];
-    private ulong _pagesOf;
-    private int _nextPage;
+    private readonly byte[] _pages = new byte[Windows * WindowSize];
+    private readonly (ulong Address, int Length)[] _windows = new (ulong, int)[Windows];
+    private ulong _windowsOf;
+
+    /// <summary>The call during which its thread has been seen to live.</summary>
+    private ulong _alive;
+    private int _nextWindow;
 
     /// <summary>The emulated socket behind the descriptor that is the first argument, or null: another file that lives at such a number.</summary>
     private EmulatedSocket? Ours(in SeccompNotification call)
@@ -32,6 +35,10 @@ internal sealed partial class Session
     /// <summary>Who calls, behind a look at one of its descriptors.</summary>
     private Caller CallerOf(uint thread, UserNamespaces owners) =>
         ThreadOf(thread) is { } view ? new Caller(view.InnerTgid, owners.Allow(view, UserNamespaces.NetAdmin)) : default;
+
+    /// <summary>The same where the right may not matter: it is asked for while the call lasts.</summary>
+    private Caller CallerLater(uint thread, UserNamespaces owners) =>
+        ThreadOf(thread) is { } view ? new Caller(view.InnerTgid, () => owners.Allow(view, UserNamespaces.NetAdmin)) : default;
 
     /// <summary>The thread, or one that is gone and whose number it has now.</summary>
     private ThreadView? ThreadOf(uint thread)
@@ -88,35 +95,49 @@ internal sealed partial class Session
     }
 
     /// <summary>
-    /// Fills the span from the caller's memory. What a call names lies close together (on its stack, as a rule), so whole pages are read, and
-    /// kept until the next call or until we write. False: some of it is not there (EFAULT), or the caller is gone.
+    /// Fills the span from the caller's memory. What a call names lies close together (on its stack, as a rule), so whole pages are read, for
+    /// messages two at once, and kept until the next call or until we write. False: some of it is not there (EFAULT), or the caller is gone.
     /// </summary>
     private bool TryRead(in SeccompNotification call, ulong address, Span<byte> buffer)
     {
+        if (_windowsOf != call.Id)
+        {
+            _windowsOf = call.Id;
+            Array.Clear(_windows);
+        }
+        if (buffer.IsEmpty || TryCopy(address, buffer))
+        {
+            return true;
+        }
         ulong page = address & ~(PageSize - 1ul);
-        if (buffer.Length > PageSize || ((address + (ulong)Math.Max(buffer.Length, 1) - 1) & ~(PageSize - 1ul)) != page)
+        if (buffer.Length <= WindowSize && page < ulong.MaxValue - WindowSize)
         {
-            return _memory.TryRead((int)call.ThreadId, address, buffer);
-        }
-        if (_pagesOf != call.Id)
-        {
-            _pagesOf = call.Id;
-            Array.Fill(_pageAddresses, ulong.MaxValue);
-        }
-        int slot = Array.IndexOf(_pageAddresses, page);
-        if (slot < 0)
-        {
-            slot = _nextPage;
-            _nextPage = (slot + 1) % Pages;
-            _pageAddresses[slot] = ulong.MaxValue;
-            if (!_memory.TryRead((int)call.ThreadId, page, _pages.AsSpan(slot * PageSize, PageSize)))
+            // Header, vectors and what they point at: a frame of the stack, and those of its callers above.
+            bool message = call.Data.Number is SystemCall.SendMsg or SystemCall.RecvMsg;
+            int wanted = message || address - page + (ulong)buffer.Length > PageSize ? WindowSize : PageSize;
+            int read = _memory.ReadPages((int)call.ThreadId, page, _pages.AsSpan(_nextWindow * WindowSize, wanted));
+            _windows[_nextWindow] = (page, Math.Max(read, 0));
+            _nextWindow = (_nextWindow + 1) % Windows;
+            if (TryCopy(address, buffer))
             {
-                return _memory.TryRead((int)call.ThreadId, address, buffer);
+                return true;
             }
-            _pageAddresses[slot] = page;
         }
-        _pages.AsSpan((slot * PageSize) + (int)(address - page), buffer.Length).CopyTo(buffer);
-        return true;
+        return _memory.TryRead((int)call.ThreadId, address, buffer);
+    }
+
+    private bool TryCopy(ulong address, Span<byte> buffer)
+    {
+        for (int i = 0; i < Windows; i++)
+        {
+            (ulong start, int length) = _windows[i];
+            if (address >= start && address - start <= (ulong)length && (ulong)buffer.Length <= (ulong)length - (address - start))
+            {
+                _pages.AsSpan((i * WindowSize) + (int)(address - start), buffer.Length).CopyTo(buffer);
+                return true;
+            }
+        }
+        return false;
     }
 
     private bool TryRead<T>(in SeccompNotification call, ulong address, out T value)
@@ -128,7 +149,7 @@ internal sealed partial class Session
 
     private bool TryWrite(in SeccompNotification call, ulong address, ReadOnlySpan<byte> bytes)
     {
-        _pagesOf = 0;
+        _windowsOf = 0;
         return _memory.TryWrite((int)call.ThreadId, address, bytes);
     }
 
@@ -138,7 +159,7 @@ internal sealed partial class Session
     /// <summary>Writes a span, and an int elsewhere.</summary>
     private bool TryWrite(in SeccompNotification call, ulong address, ReadOnlySpan<byte> bytes, ulong numberAddress, int number)
     {
-        _pagesOf = 0;
+        _windowsOf = 0;
         ReadOnlySpan<byte> second = MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in number));
         return _memory.TryWrite((int)call.ThreadId, address, bytes, numberAddress, second);
     }

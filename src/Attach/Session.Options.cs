@@ -40,7 +40,7 @@ internal sealed partial class Session
         {
             return Errno.EFAULT;
         }
-        Caller caller = CallerOf(call.ThreadId, socket.Owners);
+        Caller caller = CallerLater(call.ThreadId, socket.Owners);
         return Finish(socket, socket.Call(s => s.SetOption(level, name, value, caller), Errno.EBADF));
     }
 

@@ -26,7 +26,7 @@ internal sealed partial class Session
         {
             return Errno.EINVAL;   // __sys_socket
         }
-        if (FindNetwork(call.ThreadId) is not { } network)
+        if (FindNetwork(call) is not { } network)
         {
             return Errno.ENOMEM;
         }
@@ -54,7 +54,7 @@ internal sealed partial class Session
                 Owners = owners,
                 Opener = caller,
                 Handler = handler,
-                SendBuffer = SocketOptions.SendBufferSize(program),
+                SendBuffer = _unseen ? SocketOptions.SendBufferSize(program) : 0,
             };
             _context.Sockets.Add(socket);
             _context.Log.SocketMade(socket.Inode, domain, socket.Type, protocol, caller.Tgid, space.Inode);
@@ -68,10 +68,12 @@ internal sealed partial class Session
     /// The namespace that the thread is in. Mostly it is that of the socket before, which is known by its number: the state that belongs to the
     /// number holds the namespace, so no other can have it.
     /// </summary>
-    private Network? FindNetwork(uint thread)
+    private Network? FindNetwork(in SeccompNotification call)
     {
+        uint thread = call.ThreadId;
         ulong inode = ThreadOf(thread)?.ReadNetworkNamespace() ?? 0;
         inode = inode != 0 ? inode : LivingThread(thread)?.ReadNetworkNamespace() ?? 0;
+        _alive = inode != 0 ? call.Id : 0;
         if (_network is { } last && last.Inode == inode && _context.Namespaces.TryReopen(last.Space))
         {
             return last;
@@ -118,7 +120,8 @@ internal sealed partial class Session
     /// <summary>Gives the program a copy of a file at the first free reserved number from <paramref name="lowest"/> on, and answers with it.</summary>
     private Answer Inject(in SeccompNotification call, SafeFileHandle file, int lowest, bool closeOnExec)
     {
-        if (LivingThread(call.ThreadId) is not { } view)
+        ThreadView? view = _alive == call.Id ? ThreadOf(call.ThreadId) : LivingThread(call.ThreadId);
+        if (view is null)
         {
             return Errno.ENOMEM;
         }
@@ -162,7 +165,7 @@ internal sealed partial class Session
                 return errno;
             }
             byte[] address = name.ToArray();
-            Caller caller = CallerOf(call.ThreadId, socket.Owners);
+            Caller caller = CallerLater(call.ThreadId, socket.Owners);
             return Finish(socket, socket.Call(s => s.Bind(address, caller), Errno.EBADF));
         }
         Span<byte> bytes = stackalloc byte[28];   // sizeof(struct sockaddr_in6)
@@ -199,7 +202,7 @@ internal sealed partial class Session
             return errno;
         }
         byte[] address = name.ToArray();
-        Caller caller = CallerOf(call.ThreadId, socket.Owners);
+        Caller caller = CallerLater(call.ThreadId, socket.Owners);
         return Finish(socket, socket.Call(s => s.Connect(address, caller), Errno.EBADF));
     }
 
@@ -216,14 +219,14 @@ internal sealed partial class Session
     }
 
     /// <summary>As <c>move_addr_to_kernel</c>.</summary>
-    private Errno ReadAddress(in SeccompNotification call, ulong pointer, int length, ref Span<byte> address)
+    private Errno ReadAddress(in SeccompNotification call, ulong pointer, int length, ref Span<byte> address, bool verify = true)
     {
         if (length < 0 || length > address.Length)
         {
             return Errno.EINVAL;
         }
         address = address[..length];
-        return !TryRead(call, pointer, address) || !StillWaits(call) ? Errno.EFAULT : Errno.None;
+        return !TryRead(call, pointer, address) || (verify && !StillWaits(call)) ? Errno.EFAULT : Errno.None;
     }
 
     /// <summary>As <c>move_addr_to_user</c>: as much as fits, and the full length.</summary>

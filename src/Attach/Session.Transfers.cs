@@ -1,7 +1,10 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Xfrmd.Kernel;
+using Xfrmd.Linux.Process;
 using Xfrmd.Linux.Seccomp;
+using Xfrmd.Linux.Sockets;
 
 namespace Xfrmd.Attach;
 
@@ -9,6 +12,7 @@ namespace Xfrmd.Attach;
 internal sealed partial class Session
 {
     private const int MaxRemembered = 4096;
+    private const int Overhead = 32;   // unix_dgram_sendmsg, netlink_sendmsg: sk_sndbuf less this
 
     /// <summary>
     /// Lengths that we set to 0 for the kernel, by caller and place. A receive that fails leaves the 0 there, and a program that calls
@@ -145,7 +149,8 @@ internal sealed partial class Session
         }
         _context.Writers.TakeAll();
         Span<byte> address = stackalloc byte[SocketAbi.MaxAddress];
-        Errno errno = ReadAddress(call, addressPointer, addressPointer == 0 ? 0 : addressLength, ref address);
+        // Whether it was the caller's is asked once for all that is read.
+        Errno errno = ReadAddress(call, addressPointer, addressPointer == 0 ? 0 : addressLength, ref address, verify: false);
         if (errno != Errno.None)
         {
             return errno;
@@ -155,7 +160,7 @@ internal sealed partial class Session
         {
             total = Math.Min(total + Math.Min(vector.Length, int.MaxValue), int.MaxValue);
         }
-        if (total > (ulong)Math.Max(socket.SendBuffer - 32, 0))
+        if (total > EmulatedSocket.MinSendBuffer - Overhead && total > (ulong)Math.Max(SendBuffer(call, socket) - Overhead, 0))
         {
             return Errno.EMSGSIZE;
         }
@@ -184,6 +189,17 @@ internal sealed partial class Session
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
+    }
+
+    /// <summary><c>sk->sk_sndbuf</c> of the program's end: a longer datagram is EMSGSIZE.</summary>
+    private static int SendBuffer(in SeccompNotification call, EmulatedSocket socket)
+    {
+        if (socket.SendBuffer != 0 || !ProcStatus.TryRead((int)call.ThreadId, out ProcStatus status))
+        {
+            return socket.SendBuffer;
+        }
+        using SafeFileHandle? file = PidFd.TryDuplicate((int)call.ThreadId, status.Tgid, Int(call, 0), out _);
+        return file is null ? 0 : SocketOptions.SendBufferSize(file);
     }
 
     private Errno ReadVectors(in SeccompNotification call, ulong pointer, ulong count, Errno tooMany, out IoVector[] vectors)

@@ -15,15 +15,17 @@ internal sealed partial class Session : IDisposable
     private readonly AttachContext _context;
     private readonly SeccompListener _listener;
     private readonly ReservedRange _range;
+    private readonly bool _unseen;
     private readonly int _pid;
     private readonly HashSet<XfrmNamespace> _spaces = [];
     private readonly ProcessMemory _memory;
 
-    public Session(AttachContext context, SeccompListener listener, ReservedRange range, int pid)
+    public Session(AttachContext context, SeccompListener listener, ReservedRange range, bool unseen, int pid)
     {
         _context = context;
         _listener = listener;
         _range = range;
+        _unseen = unseen;
         _pid = pid;
         _memory = context.Memory;
     }

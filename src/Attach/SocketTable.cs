@@ -44,16 +44,20 @@ internal sealed class SocketTable : IDisposable
     /// <summary>After a call into the protocol: from now on it wants to know when the program reads, or does not.</summary>
     public void Refresh(EmulatedSocket socket)
     {
-        bool wanted = socket.Handler.AwaitsReceiveSpace;
-        if (wanted == socket.SpaceReported)
+        if (socket.Handler.AwaitsReceiveSpace == socket.SpaceReported)
         {
             return;
         }
         socket.Call(
-            _ =>
+            handler =>
             {
-                socket.SpaceReported = wanted;
-                _epoll.Modify(socket.Ours, Events(wanted), socket.Inode);
+                // Another thread's call may have changed it meanwhile, and found nothing to do.
+                bool wanted = handler.AwaitsReceiveSpace;
+                if (wanted != socket.SpaceReported)
+                {
+                    socket.SpaceReported = wanted;
+                    _epoll.Modify(socket.Ours, Events(wanted), socket.Inode);
+                }
                 return true;
             },
             gone: false);
@@ -132,10 +136,6 @@ internal sealed class SocketTable : IDisposable
                 if (length < 0)
                 {
                     return;
-                }
-                if (length > socket.SendBuffer - 32)
-                {
-                    continue;
                 }
                 _ = socket.Send(buffer.AsSpan(0, length), [], CallerOf(socket, sender));
                 Refresh(socket);

@@ -15,6 +15,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
     private readonly Lock _gate = new();
     private readonly Queue<(int Size, ulong Source)> _sent = [];
     private long _sentBytes;
+    private int _withSource;
     private bool _closed;
 
     public int UnreadDatagrams
@@ -51,12 +52,16 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    public ulong? SourceOf(int place)
+    public ulong SourceOf(int place, ulong otherwise)
     {
         lock (_gate)
         {
+            if (_withSource == 0 && otherwise == 0)
+            {
+                return 0;   // whichever it is
+            }
             Prune();
-            return place < _sent.Count ? _sent.ElementAt(place).Source : null;
+            return place < _sent.Count ? _sent.ElementAt(place).Source : otherwise;
         }
     }
 
@@ -82,6 +87,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
                 int size = truesizes.Of(datagram);
                 _sent.Enqueue((size, source));
                 _sentBytes += size;
+                _withSource += source == 0 ? 0 : 1;
                 if (_sent.Count >= PruneAt && (_sent.Count & (PruneAt - 1)) == 0)
                 {
                     Prune();
@@ -126,6 +132,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         while (_sentBytes > unread && _sent.TryDequeue(out var read))
         {
             _sentBytes -= read.Size;
+            _withSource -= read.Source == 0 ? 0 : 1;
         }
     }
 }

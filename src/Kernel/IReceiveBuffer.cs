@@ -10,8 +10,8 @@ public interface IReceiveBuffer
     /// <param name="source">Whom it comes from, in the protocol's own coding: <see cref="SourceOf"/> tells it again.</param>
     bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0);
 
-    /// <summary>The source of a datagram that the program has not read yet, of which 0 is read next; null where none is at that place.</summary>
-    ulong? SourceOf(int place);
+    /// <summary>The source of a datagram that the program has not read yet, of which 0 is read next; <paramref name="otherwise"/> where none is at that place.</summary>
+    ulong SourceOf(int place, ulong otherwise);
 
     /// <summary>Datagrams that the program has not read yet (0, 1 or "more than one" as 2): a dump is running while more than its end is unread.</summary>
     int UnreadDatagrams { get; }

@@ -108,7 +108,7 @@ internal sealed partial class NetlinkSocket
     /// </summary>
     public int GetReceiveAddress(Span<byte> address, int place)
     {
-        ulong source = _buffer.SourceOf(place) ?? Source(_groups == 0 ? default : (XfrmGroup)(BitOperations.TrailingZeroCount(_groups) + 1), 0);
+        ulong source = _buffer.SourceOf(place, Source(_groups == 0 ? default : (XfrmGroup)(BitOperations.TrailingZeroCount(_groups) + 1), 0));
         XfrmGroup group = (XfrmGroup)(source >> 32);
         return Write(address, new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = (uint)source, Groups = group == default ? 0 : 1u << ((int)group - 1) });
     }

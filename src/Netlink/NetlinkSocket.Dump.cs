@@ -21,6 +21,8 @@ internal sealed partial class NetlinkSocket
     private bool _dumpUnread;
     private volatile int _partSize = DumpDatagram;
 
+    public bool AwaitsReceiveSpace => _dump is not null || _stalledPart is not null || _dumpUnread;
+
     // netlink_recvmsg: nlk->max_recvmsg_len only grows, and with what is received alone; netlink_dump makes its parts as large.
     public void NoteReceive(ulong room)
     {

@@ -41,7 +41,7 @@ internal sealed class WarmUp : IReceiveBuffer, IDisposable
         return (conversation._answers, conversation._errors);
     }
 
-    public ulong? SourceOf(int place) => null;
+    public ulong SourceOf(int place, ulong otherwise) => otherwise;
 
     public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0)
     {
@@ -101,7 +101,7 @@ internal sealed class WarmUp : IReceiveBuffer, IDisposable
         using PfKeyWriter writer = new(new SadbMsg { Version = SadbMsg.V2, Type = type, Satype = satype, Seq = ++_seq });
         extensions?.Invoke(writer);
         writer.Complete();
-        _socket.Send(writer.Written, default, new Caller(0, NetAdmin: true));
+        _socket.Send(writer.Written, default, new Caller(0, netAdmin: true));
     }
 
     private static void Ends(PfKeyWriter writer)

@@ -14,7 +14,7 @@ public sealed class NetlinkFuzzTests
 {
     private const int Entries = 24, HeaderLength = 16, Error = 2, AllocSpi = 22, LongestDatagram = 4096;
     private static readonly TimeSpan LongestAnswer = TimeSpan.FromSeconds(5);
-    private static readonly Caller Root = new(1, NetAdmin: true);
+    private static readonly Caller Root = new(1, netAdmin: true);
 
     /// <summary>How long each seed runs; <c>make fuzz</c> asks for more.</summary>
     private static TimeSpan Budget => TimeSpan.FromSeconds(

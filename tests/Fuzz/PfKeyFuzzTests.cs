@@ -18,7 +18,7 @@ public sealed class PfKeyFuzzTests
     private const int SockRaw = 3, PfKeyV2 = 2, MessageHeader = 16, Word = 8, QueueLength = 64, MessagesPerMachine = 400, MaxExtension = 26;
     private const byte Register = 7, Promisc = 11;
     private static readonly byte[] PolicyRecords = [13, 14, 15, 16, 18, 22];
-    private static readonly Caller Root = new(1, NetAdmin: true);
+    private static readonly Caller Root = new(1, netAdmin: true);
     private static readonly byte[][] Seeds = [.. Recordings.Read("pk").Values
         .SelectMany(s => s.GetProperty("steps").EnumerateArray())
         .Where(s => s.TryGetProperty("sock", out JsonElement sock) && sock.GetString() == "pk")

@@ -9,7 +9,7 @@ namespace Xfrmd.PfKey.Tests;
 internal sealed class Machine : IDisposable
 {
     private const int SockRaw = 3, PfKeyV2 = 2;
-    private static readonly Caller Root = new(100, NetAdmin: true);
+    private static readonly Caller Root = new(100, netAdmin: true);
     private readonly List<IProtocolSocket> _sockets = [];
 
     public Machine()

@@ -23,7 +23,7 @@ public sealed class SocketTests : IDisposable
     public void A_socket_has_no_address_and_no_options()
     {
         IProtocolSocket socket = _machine.Open().Socket;
-        Caller caller = new(1, NetAdmin: true);
+        Caller caller = new(1, netAdmin: true);
         Assert.Equal(Errno.EOPNOTSUPP, socket.Bind([15, 0], caller));
         Assert.Equal(Errno.EOPNOTSUPP, socket.Connect([15, 0], caller));
         Assert.Equal(Errno.EOPNOTSUPP, socket.GetSocketName(new byte[16], out _));

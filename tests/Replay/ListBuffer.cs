@@ -16,7 +16,7 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
 
     public bool IsClosed { get; set; }
 
-    public ulong? SourceOf(int place) => place < _datagrams.Count ? _datagrams.ElementAt(place).Source : null;
+    public ulong SourceOf(int place, ulong otherwise) => place < _datagrams.Count ? _datagrams.ElementAt(place).Source : otherwise;
 
     public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0)
     {

@@ -9,6 +9,13 @@ public static class PidFd
     private const int OpenNumber = 434, GetFdNumber = 438;
     private const int Thread = 0x80;   // PIDFD_THREAD = O_EXCL, Linux 6.9
 
+    /// <summary>Whether duplicates may be had of this process at all.</summary>
+    public static bool MayDuplicate(int pid)
+    {
+        using SafeFileHandle? none = TryDuplicate(pid, pid, int.MaxValue, out int errno);
+        return errno == Libc.EBADF;
+    }
+
     /// <summary>
     /// A duplicate of a descriptor of another thread, or null with the errno: EPERM where a container forbids it, EBADF where it is not
     /// open.

@@ -16,6 +16,31 @@ public sealed partial class ProcessMemory
     /// <summary>Fills the span from the thread's memory. False: some of it is not there (EFAULT), or the thread is gone.</summary>
     public bool TryRead(int tid, ulong address, Span<byte> buffer) => ReadSome(tid, address, buffer) == buffer.Length;
 
+    /// <summary>Reads two pages at most, as many as are there: how many bytes, or -1.</summary>
+    public unsafe int ReadPages(int tid, ulong address, Span<byte> buffer)
+    {
+        const int PageSize = 4096;
+        fixed (byte* local = buffer)
+        {
+            if (!_useProcFile)
+            {
+                // A piece for each page: what cannot be read ends the call before its piece.
+                iovec here = new() { iov_base = local, iov_len = buffer.Length };
+                iovec* there = stackalloc iovec[]
+                {
+                    new() { iov_base = (void*)address, iov_len = Math.Min(buffer.Length, PageSize) },
+                    new() { iov_base = (void*)(address + PageSize), iov_len = Math.Max(buffer.Length - PageSize, 0) },
+                };
+                nint done = process_vm_readv(tid, &here, 1, there, 2, 0);
+                if (done >= 0 || !MustUseProcFile(tid))
+                {
+                    return (int)done;
+                }
+            }
+            return ThroughProcFile(tid, O_RDONLY, local, buffer.Length, address);
+        }
+    }
+
     /// <summary>Reads a structure.</summary>
     public bool TryRead<T>(int tid, ulong address, out T value)
         where T : unmanaged

@@ -12,9 +12,12 @@ namespace Xfrmd.Linux.Process;
 public sealed partial class ThreadView : IDisposable
 {
     private const int OpenPath = 0x200000;   // O_PATH
+    private const int MaxLinks = 2;
     private const uint CapabilityVersion3 = 0x20080522;
     private readonly SafeFileHandle _files;
     private readonly SafeFileHandle _namespaces;
+    private readonly (int Descriptor, SafeFileHandle? Link)[] _links = new (int, SafeFileHandle?)[MaxLinks];
+    private int _nextLink;
 
     private ThreadView(int tid, int innerTgid, SafeFileHandle files, SafeFileHandle namespaces) =>
         (Tid, InnerTgid, _files, _namespaces, UserNamespace) = (tid, innerTgid, files, namespaces, ReadInode(namespaces, "user\0"u8, "user"u8, out _));
@@ -47,10 +50,22 @@ public sealed partial class ThreadView : IDisposable
     /// <summary>The number in <c>socket:[N]</c> of a descriptor; 0 where it is not open, no socket, or the thread is gone.</summary>
     public ulong SocketInode(int descriptor, out bool exists)
     {
+        foreach ((int known, SafeFileHandle? link) in _links)
+        {
+            if (known == descriptor && link is not null)
+            {
+                return ReadInode(link, [0], "socket"u8, out exists);
+            }
+        }
         Span<byte> name = stackalloc byte[12];
         _ = System.Buffers.Text.Utf8Formatter.TryFormat(descriptor, name, out int length);
         name[length] = 0;
-        return ReadInode(_files, name, "socket"u8, out exists);
+        ulong inode = ReadInode(_files, name, "socket"u8, out exists);
+        if (inode != 0)
+        {
+            KeepLink(descriptor, name);
+        }
+        return inode;
     }
 
     /// <summary>The number of its network namespace; 0 where the thread is gone.</summary>
@@ -71,6 +86,28 @@ public sealed partial class ThreadView : IDisposable
     {
         _files.Dispose();
         _namespaces.Dispose();
+        foreach ((_, SafeFileHandle? link) in _links)
+        {
+            link?.Dispose();
+        }
+    }
+
+    /// <summary>
+    /// The link itself stays open: it stands for the number, whatever file is behind it at the time, and finding it in the folder costs as much
+    /// as reading it.
+    /// </summary>
+    private unsafe void KeepLink(int descriptor, ReadOnlySpan<byte> name)
+    {
+        fixed (byte* n = name)
+        {
+            int fd = openat((int)_files.DangerousGetHandle(), n, OpenPath | O_NOFOLLOW | O_CLOEXEC);
+            if (fd >= 0)
+            {
+                _links[_nextLink].Link?.Dispose();
+                _links[_nextLink] = (descriptor, new SafeFileHandle(fd, ownsHandle: true));
+                _nextLink = (_nextLink + 1) % MaxLinks;
+            }
+        }
     }
 
     private static unsafe SafeFileHandle? OpenFolder(string path)
@@ -110,6 +147,9 @@ public sealed partial class ThreadView : IDisposable
 
     [LibraryImport("libc", SetLastError = true)]
     private static unsafe partial nint readlinkat(int folder, byte* path, byte* buffer, nuint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int openat(int folder, byte* path, int flags);
 
     [LibraryImport("libc")]
     private static unsafe partial int capget(CapabilityHeader* header, CapabilityData* data);

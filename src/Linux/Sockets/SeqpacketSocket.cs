@@ -14,6 +14,7 @@ public static class SeqpacketSocket
 
     private const int PathOffset = 2, AddressSize = 110;
     private const int NameAttempts = 10;
+    private static ulong _nextName = Chance();
 
     /// <summary>Binds a path that only this user may connect to, and listens. The errno, or 0.</summary>
     public static unsafe int TryListen(string path, out SafeFileHandle? listener)
@@ -234,19 +235,20 @@ public static class SeqpacketSocket
     }
 
     /// <summary>
-    /// Binds to an abstract name as long as sockaddr_nl, which nobody else has: by chance, and tried again. Where a port would be it has
-    /// zeros, as who reads without our knowledge shall find the kernel's.
+    /// Binds to an abstract name as long as sockaddr_nl, which nobody else has: one after the other from a start that is chance, and where one is
+    /// taken, chance again. Where a port would be it has zeros, as who reads without our knowledge shall find the kernel's.
     /// </summary>
     private static unsafe bool TryName(SafeFileHandle socket)
     {
-        const int Size = 12, PortOffset = 4, PortEnd = 8;
+        const int Size = 12, TagOffset = 3, PortEnd = 8;
         byte* name = stackalloc byte[Size];
         Span<byte> bytes = new(name, Size);
         for (int attempt = 0; attempt < NameAttempts; attempt++)
         {
-            System.Security.Cryptography.RandomNumberGenerator.Fill(bytes);
-            bytes[PathOffset] = 0;   // abstract
-            bytes[PortOffset..PortEnd].Clear();
+            bytes.Clear();   // the path's first byte too: abstract
+            ulong number = attempt == 0 ? Interlocked.Increment(ref _nextName) : Chance();
+            bytes[TagOffset] = (byte)(number >> 32);
+            MemoryMarshal.Write(bytes[PortEnd..], (uint)number);
             MemoryMarshal.Write(bytes, (ushort)AF_UNIX);
             if (bind(Descriptor(socket), (sockaddr*)name, Size) == 0)
             {
@@ -255,6 +257,8 @@ public static class SeqpacketSocket
         }
         return false;
     }
+
+    private static ulong Chance() => BitConverter.ToUInt64(System.Security.Cryptography.RandomNumberGenerator.GetBytes(sizeof(ulong)));
 
     private static unsafe (SafeFileHandle Program, SafeFileHandle Ours) CreatePair(bool nonBlocking)
     {

@@ -29,7 +29,7 @@ internal sealed class InboundReplay : IDisposable
     {
         _space = new XfrmNamespace(1, _time);
         _inbound = new Inbound(_space, new TestHost());
-        _caller = new Caller(scenario.GetProperty("ports").GetProperty("NL").GetInt32(), NetAdmin: true);
+        _caller = new Caller(scenario.GetProperty("ports").GetProperty("NL").GetInt32(), netAdmin: true);
         NetlinkXfrmFamily family = new();
         Open(family, "nl", 0);
         Open(family, "mc", AllGroups);
