@@ -23,8 +23,8 @@ public sealed class NetfilterBatch
     private readonly byte _family;
     private int _expressions;
     private int _element;
-    private int _elements = -1;
-    private (ushort Type, string Set) _elementsOf;
+    private readonly Dictionary<string, List<ReadOnlyMemory<byte>>> _elements = [];
+    private ushort _elementsType;
 
     /// <param name="table">The table that all of it is about.</param>
     /// <param name="ofDevices">Its chains hang on devices (family netdev), not on protocols (family inet).</param>
@@ -40,8 +40,8 @@ public sealed class NetfilterBatch
 
     public void Clear()
     {
+        _elements.Clear();
         _writer.Clear();
-        _elements = -1;
         Begin(NFNL_MSG_BATCH_BEGIN, 0, subsystem: 0, resource: NFNL_SUBSYS_NFTABLES);
         _writer.EndMessage();
         IsEmpty = true;
@@ -50,7 +50,7 @@ public sealed class NetfilterBatch
     /// <summary>Writes the end of the transaction.</summary>
     public ReadOnlySpan<byte> Finish()
     {
-        EndElements();
+        WriteElements();
         _writer.AddFlagsToLast(NetlinkConstants.NLM_F_ACK);
         Begin(NFNL_MSG_BATCH_END, 0, subsystem: 0, resource: NFNL_SUBSYS_NFTABLES);
         _writer.EndMessage();
@@ -144,9 +144,9 @@ public sealed class NetfilterBatch
         _writer.EndMessage();
     }
 
-    public void AddElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_NEWSETELEM, NetlinkConstants.NLM_F_CREATE, set, keys);
+    public void AddElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_NEWSETELEM, set, keys);
 
-    public void DeleteElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_DELSETELEM, 0, set, keys);
+    public void DeleteElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_DELSETELEM, set, keys);
 
     /// <summary>
     /// Starts a rule: at the chain's end, at its beginning, or behind another one that is named by its handle or, added in this same
@@ -384,31 +384,56 @@ public sealed class NetfilterBatch
         _writer.EndNest(nest);
     }
 
-    /// <summary>Elements of one set that come one behind the other share a message.</summary>
-    private void Elements(ushort type, ushort flags, string set, IEnumerable<ReadOnlyMemory<byte>> keys)
+    /// <summary>Elements wait for the next message of another kind: those of one set share a message, though they come in turn with another set's.</summary>
+    private void Elements(ushort type, string set, IEnumerable<ReadOnlyMemory<byte>> keys)
     {
+        if (type != _elementsType)
+        {
+            WriteElements();
+            _elementsType = type;
+        }
         foreach (ReadOnlyMemory<byte> key in keys)
         {
-            if (_elements < 0 || _elementsOf != (type, set) || _writer.NestLength(_elements) > MaxNest)
+            if (!_elements.TryGetValue(set, out List<ReadOnlyMemory<byte>>? waiting))
             {
-                BeginIn(type, flags);
-                _writer.Text(2, set);
-                _elements = _writer.BeginNest(3);
-                _elementsOf = (type, set);
+                _elements[set] = waiting = [];
             }
-            int element = _writer.BeginNest(NFTA_LIST_ELEM);
-            Value(1, key.Span);
-            _writer.EndNest(element);
+            waiting.Add(key);
+            IsEmpty = false;
         }
     }
 
-    private void EndElements()
+    private void WriteElements()
     {
-        if (_elements >= 0)
+        if (_elements.Count == 0)
         {
-            _writer.EndNest(_elements);
+            return;
+        }
+        KeyValuePair<string, List<ReadOnlyMemory<byte>>>[] all = [.. _elements];
+        _elements.Clear();
+        foreach ((string set, List<ReadOnlyMemory<byte>> keys) in all)
+        {
+            int list = -1;
+            foreach (ReadOnlyMemory<byte> key in keys)
+            {
+                if (list >= 0 && _writer.NestLength(list) > MaxNest)
+                {
+                    _writer.EndNest(list);
+                    _writer.EndMessage();
+                    list = -1;
+                }
+                if (list < 0)
+                {
+                    BeginIn(_elementsType, (ushort)(_elementsType == NFT_MSG_NEWSETELEM ? NetlinkConstants.NLM_F_CREATE : 0));
+                    _writer.Text(2, set);
+                    list = _writer.BeginNest(3);
+                }
+                int element = _writer.BeginNest(NFTA_LIST_ELEM);
+                Value(1, key.Span);
+                _writer.EndNest(element);
+            }
+            _writer.EndNest(list);
             _writer.EndMessage();
-            _elements = -1;
         }
     }
 
@@ -441,7 +466,7 @@ public sealed class NetfilterBatch
 
     private void Begin(ushort type, ushort flags, ushort subsystem, ushort resource)
     {
-        EndElements();
+        WriteElements();
         IsEmpty = false;
         NetfilterHeader header = new() { Family = subsystem == 0 ? (byte)0 : _family, ResourceId = BinaryPrimitives.ReverseEndianness(resource) };
         _writer.BeginMessage((ushort)((subsystem << 8) | type), (ushort)(flags | NetlinkConstants.NLM_F_REQUEST), header);
