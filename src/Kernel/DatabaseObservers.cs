@@ -11,6 +11,8 @@ public sealed class DatabaseObservers : IDatabaseObserver
 
     public void Remove(IDatabaseObserver observer) => _observers = [.. _observers.Where(o => o != observer)];
 
+    internal void Clear() => _observers = [];
+
     /// <summary>
     /// Several requests come in one datagram: until <see cref="EndRow"/> changes settle only when somebody could hear of them, for who answers
     /// or tells of a change calls <see cref="Settle"/> before.

@@ -11,6 +11,8 @@ public sealed class XfrmNamespace : IDisposable
     private const int MaxPosted = 4096;
     private readonly Channel<PacketEvent> _posted = Channel.CreateBounded<PacketEvent>(
         new BoundedChannelOptions(MaxPosted) { SingleReader = false, FullMode = BoundedChannelFullMode.DropWrite });
+    private static readonly Func<XfrmAddress, ushort, uint, XfrmAddress?> NoSource = static (_, _, _) => null;
+    private static readonly Func<int, bool> AnyInterface = static index => index > 0;
     private int _scheduled;
     private int _generation;
     private volatile bool _disposed;
@@ -55,10 +57,10 @@ public sealed class XfrmNamespace : IDisposable
     /// The source that routing would choose towards an outer destination (<c>xfrm_get_saddr</c>), for templates that leave it open; null
     /// where there is no route. The datapath sets it.
     /// </summary>
-    public Func<XfrmAddress, ushort, uint, XfrmAddress?> SourceAddressFor { get; set; } = static (_, _, _) => null;
+    public Func<XfrmAddress, ushort, uint, XfrmAddress?> SourceAddressFor { get; set; } = NoSource;
 
     /// <summary>Whether the namespace has an interface of this number (<c>dev_get_by_index</c>).</summary>
-    public Func<int, bool> HasInterface { get; set; } = static index => index > 0;
+    public Func<int, bool> HasInterface { get; set; } = AnyInterface;
 
     /// <summary>Changes whenever a policy or SA comes, goes or changes: what a flow cache compares (<c>genid</c>).</summary>
     public int Generation => Volatile.Read(ref _generation);
@@ -121,12 +123,15 @@ public sealed class XfrmNamespace : IDisposable
         }
     }
 
+    /// <summary>The namespace has ended. A program that had a socket in it may hold this for as long as it runs, but not what served it.</summary>
     public void Dispose()
     {
         lock (Gate)
         {
             _disposed = true;
             Timers.Dispose();
+            Observers.Clear();
+            (SourceAddressFor, HasInterface) = (NoSource, AnyInterface);
         }
     }
 
