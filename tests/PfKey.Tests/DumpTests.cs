@@ -1,3 +1,4 @@
+using Xfrmd.Crypto;
 using Xfrmd.Kernel;
 using static Xfrmd.PfKey.Tests.Messages;
 
@@ -77,6 +78,22 @@ public sealed class DumpTests : IDisposable
         // The held record goes out with the negative number cut to a byte; then comes the error itself.
         Assert.Equal([unchecked((byte)-22), (byte)22], answers.Select(ErrnoOf));
         Assert.Equal([0u, 2u], answers.Select(SeqOf));
+    }
+
+    [Fact]
+    public void A_key_whose_bits_wrap_to_no_bytes_is_not_shown()
+    {
+        Machine.Client client = _machine.Open();
+        lock (_machine.Space.Gate)
+        {
+            // What netlink makes of alg_key_len 0xffffffff.
+            SecurityAssociation odd = new() { Family = AddressFamily.Inet, State = SaState.Valid, Crypt = new SaCrypt("ecb(cipher_null)", new SecretKey([]), -1) };
+            odd.Id.Proto = IpProtocol.Esp;
+            odd.Id.Spi = Be32.From(0x7777);
+            _machine.Space.Sad.Insert(odd);
+        }
+        byte[] record = Assert.Single(client.Ask(Message(Dump, Esp, 1)));
+        Assert.DoesNotContain(ExtensionsOf(record), e => e.Type == 9);
     }
 
     [Fact]

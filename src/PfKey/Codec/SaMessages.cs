@@ -110,7 +110,8 @@ internal static class SaMessages
 
     private static void PutKey(PfKeyWriter writer, SadbExtType type, SecretKey? key, int bits)
     {
-        if (key is not null && bits != 0)
+        // The length in bytes counts, too: 0xffffffff bits are none, as (bits + 7) / 8 overflows in 32 bits.
+        if (key is { Length: > 0 } && bits != 0)
         {
             key.Span.CopyTo(writer.Begin(type, new SadbKey { Bits = (ushort)bits }, ExtensionTable.Align(key.Length)));
         }
