@@ -10,7 +10,7 @@ export MSBUILDTERMINALLOGGER = off
 SOURCES := $(shell find src -name '*.cs' -o -name '*.csproj') Directory.Build.props Directory.Packages.props
 
 .DEFAULT_GOAL := build
-.PHONY: help build publish test test-build fuzz demo soak kernel-test bench bench-micro package package-test docker-test format format-check clean
+.PHONY: help build publish test test-build fuzz demo soak kernel-test kernel-compare bench bench-micro package package-test docker-test format format-check clean
 
 ## What can be made.
 help:
@@ -48,6 +48,12 @@ soak: publish
 ## charon on xfrmd against charon on a real Linux kernel in qemu (minutes; the kernel is Debian's).
 kernel-test: publish
 	tests/kernel/test.sh
+
+SEED ?= 1
+COUNT ?= 500
+## Random netlink and PF_KEY requests: xfrmd's answers beside a real Linux's in qemu, byte for byte. SEED and COUNT choose them.
+kernel-compare: publish
+	SEED=$(SEED) COUNT=$(COUNT) tests/kernel/compare.sh
 
 ## xfrmd beside kernel-libipsec, wireguard-go and the bare cable; writes docs/benchmarks.md. ROUNDS=1 for a look.
 bench: publish

@@ -1,0 +1,722 @@
+#!/usr/bin/python3
+"""scenarios.py ORACLE SEED COUNT >X.in.jsonl: random scenarios for the oracle's recorder (ORACLE/tools/record.py).
+
+Each begins as steps of recorded scenarios, brought together, and is then changed: fields of a message, attributes or extensions (added, taken
+away, doubled, cut, renamed, filled anew), header flags, lengths, single bytes, the order of the steps. One seed makes the same scenarios again.
+Left out is what a comparison cannot judge: what Linux knows since 6.13 only, and what chance decides."""
+import gzip, json, os, random, socket, struct, sys
+
+oracle, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+sys.path.insert(0, os.path.join(oracle, 'tools'))
+import xfrmlib as X
+
+NEWER = range(35, 50)                 # XFRMA_SA_PCPU (6.13), XFRMA_IPTFS_* (6.14) and what may follow
+ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '0.0.0.0', '127.0.0.1', '224.0.0.1', '2001:db8::1', '2001:db8::2', '::', 'ff02::1', '::ffff:10.0.0.1']
+PROTOCOLS = [0, 4, 6, 17, 41, 43, 50, 50, 51, 60, 108, 255]
+FAMILIES = [0, 2, 2, 10, 10, 7, 255]
+WIDE = [0, 1, 2, 3, 5, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff]
+LIMITS = [0, 1, 1000, 0xffffffff, 0xffffffffffffffff]
+VALUES = {
+    'proto': PROTOCOLS, 'satype': [0, 2, 3, 9, 1, 5, 200], 'family': FAMILIES, 'old_family': FAMILIES, 'new_family': FAMILIES,
+    'mode': [0, 1, 2, 3, 4, 1, 0, 6, 255], 'spi': [0, 1, 0xff, 0x100, 0x1000, 0x1000, 0x1001, 0x1234, 0xffff, 0x10000, 0xffffffff],
+    'replay_window': [0, 1, 31, 32, 33, 64, 255], 'replay': [0, 1, 32, 33, 64, 255], 'reqid': [0, 1, 2, 0x3fff, 0x4000, 0xffffffff],
+    'dir': [0, 1, 2, 3, 4, 5, 255], 'action': [0, 1, 2, 255], 'share': [0, 1, 2, 3, 4, 255], 'optional': [0, 1, 255], 'level': [0, 1, 2, 3, 4],
+    'prefixlen': [0, 1, 24, 31, 32, 33, 64, 127, 128, 129, 255], 'prefixlen_d': [0, 1, 24, 32, 33, 64, 128, 129], 'prefixlen_s': [0, 1, 24, 32, 33, 64, 128, 129],
+    'splen': [0, 8, 32, 33, 128, 129], 'dplen': [0, 8, 32, 33, 128, 129], 'ifindex': [0, 1, 77], 'index': [0, 0x100001, 0x100000, 0x100002, 0x100009, 0xffffffff],
+    'priority': [0, 1, 1000, 0x80000000, 0xffffffff], 'type': [0, 1, 2, 3, 255], 'min': [0, 1, 0x100, 0x1000], 'max': [0, 0x1000, 0xffff, 0xffffffff],
+    'state': [0, 1, 2, 3, 4, 255], 'auth': [0, 2, 3, 5, 6, 7, 8, 9, 250, 251, 252, 255], 'encrypt': [0, 2, 3, 6, 7, 11, 12, 13, 18, 20, 22, 23, 252, 253, 255],
+    'encap_type': [0, 1, 2, 7, 8], 'alg_icv_len': [0, 32, 64, 96, 128, 160, 0xffffffff], 'alg_trunc_len': [0, 1, 32, 96, 128, 160, 256, 512, 513],
+    'alg_key_len': [0, 1, 7, 8, 64, 128, 160, 192, 224, 256, 288, 512, 4096, 0xffffffff], 'bmp_len': [0, 1, 2, 4, 127, 128, 129], 'hard': [0, 1, 2, 255],
+    'in': [0, 1, 2, 3, 255], 'out': [0, 1, 2, 3, 255], 'fwd': [0, 1, 2, 3, 255], 'lbits': [0, 8, 32, 33, 128, 129], 'rbits': [0, 8, 32, 33, 128, 129],
+    # The two timers of a state or policy must not run out during a scenario.
+    'soft_add_expires_seconds': [0, 1000, 5000], 'hard_add_expires_seconds': [0, 1000, 5000], 'soft_use_expires_seconds': [0, 1000], 'hard_use_expires_seconds': [0, 1000],
+    'soft_byte_limit': LIMITS, 'hard_byte_limit': LIMITS, 'soft_packet_limit': LIMITS, 'hard_packet_limit': LIMITS,
+}
+NAMES = ['hmac(sha1)', 'hmac(sha256)', 'hmac(sha384)', 'hmac(sha512)', 'hmac(md5)', 'md5', 'sha1', 'xcbc(aes)', 'cmac(aes)', 'hmac(rmd160)', 'digest_null', 'cbc(aes)', 'aes',
+         'ecb(cipher_null)', 'cipher_null', 'cbc(des)', 'cbc(des3_ede)', 'cbc(camellia)', 'cbc(serpent)', 'cbc(twofish)', 'cbc(blowfish)', 'cbc(cast5)', 'rfc3686(ctr(aes))', 'deflate',
+         'rfc4106(gcm(aes))', 'rfc4309(ccm(aes))', 'rfc4543(gcm(aes))', 'rfc7539esp(chacha20,poly1305)', 'gcm(aes)', 'nonsense', '', 'x' * 63, 'x' * 64]
+
+
+def u32s(*values):
+    return [X.u32(v) for v in values]
+
+
+# Attributes that the recordings have seldom or never, well made.
+MADE = {
+    'ENCAP': [X.enc('xfrm_encap_tmpl', encap_type=t, encap_sport=s, encap_dport=4500, encap_oa=o) for t in (1, 2, 7) for s in (0, 4500) for o in (0, '10.0.0.9')],
+    'COADDR': [X.addr(a) for a in ADDRESSES], 'SRCADDR': [X.addr(a) for a in ADDRESSES], 'LASTUSED': [X.u64(0), X.u64(77)],
+    'LTIME_VAL': [X.enc('xfrm_lifetime_cur', bytes=1, packets=2, add_time=3, use_time=4)], 'REPLAY_VAL': [X.enc('xfrm_replay_state', oseq=o, seq=5, bitmap=0xf) for o in (0, 9)],
+    'REPLAY_THRESH': u32s(0, 1, 7), 'ETIMER_THRESH': u32s(0, 500), 'MTIMER_THRESH': u32s(0, 1, 9), 'POLICY_TYPE': [bytes([t, 0, 0, 0, 0, 0]) for t in (0, 1, 2)],
+    'KMADDRESS': [X.enc('xfrm_user_kmaddress', local='10.0.0.1', remote='10.0.0.2', family=f) for f in (0, 2, 10)],
+    'MARK': [struct.pack('<II', v, m) for v in (0, 1, 5, 0xffffffff) for m in (0, 1, 0xffffffff)], 'TFCPAD': u32s(0, 1, 1000, 0xffffffff),
+    'REPLAY_ESN_VAL': [X.esn(w, n, oseq, seq, oh, sh) for w in (0, 1, 32, 64, 4096, 4097) for n in (None, 1) for oseq, seq, oh, sh in ((0, 0, 0, 0), (7, 9, 1, 1))],
+    'SA_EXTRA_FLAGS': u32s(0, 1, 2, 3, 4, 0xffffffff), 'PROTO': [bytes([p]) for p in PROTOCOLS],
+    'ADDRESS_FILTER': [X.enc('xfrm_address_filter', saddr=a, daddr=b, family=f, splen=p, dplen=q) for a, b, f in (('10.0.0.1', '10.0.0.2', 2), (0, 0, 0), ('2001:db8::1', '2001:db8::2', 10)) for p in (0, 8, 32) for q in (0, 24, 33)],
+    'PAD': [b'', bytes(8)], 'OFFLOAD_DEV': [struct.pack('<iB3x', i, f) for i in (0, 1, 77) for f in (0, 1, 2, 3, 4, 7, 8)], 'SET_MARK': u32s(0, 5, 0xffffffff), 'SET_MARK_MASK': u32s(0, 0xff),
+    'IF_ID': u32s(0, 1, 7), 'SA_DIR': [bytes([d]) for d in (0, 1, 2, 3)], 'NAT_KEEPALIVE_INTERVAL': u32s(0, 20),
+    'SEC_CTX': [X.enc('xfrm_user_sec_ctx', len=12, exttype=8, ctx_alg=1, ctx_doi=1, ctx_len=4) + b'abc\0'],
+    'MIGRATE': [X.enc('xfrm_user_migrate', old_daddr='10.0.0.2', old_saddr='10.0.0.1', new_daddr='10.0.0.3', new_saddr=s, proto=p, mode=1, reqid=q, old_family=2, new_family=2)
+                for s in ('10.0.0.1', '10.0.0.3') for p in (50, 51, 0) for q in (0, 1)],
+}
+
+
+class Made(random.Random):
+    def value(self, field, kind):
+        if kind == 'addr':
+            return self.choice(ADDRESSES)
+        if kind.startswith('char'):
+            return self.choice(NAMES)
+        return self.choice(VALUES.get(field, WIDE)) & (1 << 8 * X.PRIM[kind][1]) - 1
+
+    def field(self, name, data, base=0):
+        """Another value for one field of the structure `name` at `base` of `data`."""
+        while True:
+            field, kind, offset, _ = self.choice(X.layout(name)['lay'])
+            base += offset
+            if kind not in X.S:
+                break
+            name = kind
+        X.D('one', 'one:' + kind)
+        new = X.enc('one', one=self.value(field, kind))
+        data[base:base + len(new)] = new
+
+
+def cut(data, size):
+    return data[:size] + bytes(max(0, size - len(data)))
+
+
+class Netlink:
+    """A netlink message taken apart: header, body, attributes."""
+    BODIES = dict(X.BODY, GETSA='xfrm_usersa_id', DELSA='xfrm_usersa_id', DELPOLICY='xfrm_userpolicy_id', GETPOLICY='xfrm_userpolicy_id', GETDEFAULT='xfrm_userpolicy_default')
+    ATTRIBUTES = dict(X.ATTR, ALG_AUTH='xfrm_algo', ALG_CRYPT='xfrm_algo', ALG_COMP='xfrm_algo', ALG_AUTH_TRUNC='xfrm_algo_auth', ALG_AEAD='xfrm_algo_aead',
+                      REPLAY_ESN_VAL='xfrm_replay_state_esn', TMPL='xfrm_user_tmpl', MIGRATE='xfrm_user_migrate', SEC_CTX='xfrm_user_sec_ctx')
+
+    def __init__(self, data):
+        _, self.type, self.flags, self.seq, self.pid = struct.unpack_from('<IHHII', data)
+        self.body_name = self.BODIES.get(X.MSGN.get(self.type))
+        size = X.align(X.sizeof(self.body_name), 4) if self.body_name else 0
+        self.body, self.parts, rest = bytearray(data[16:16 + size]), [], data[16 + size:]
+        while len(rest) >= 4:
+            length, kind = struct.unpack_from('<HH', rest)
+            if length < 4:
+                break
+            self.parts.append([kind, bytearray(rest[4:length])])
+            rest = rest[X.align(length, 4):]
+        self.spi_info = X.MSGN.get(self.type) in ('GETSADINFO', 'GETSPDINFO', 'NEWSADINFO', 'NEWSPDINFO')
+
+    def bytes(self):
+        tail = b''.join(struct.pack('<HH', 4 + len(d), t) + bytes(d) + bytes(-len(d) % 4) for t, d in self.parts)
+        return struct.pack('<IHHII', 16 + len(self.body) + len(tail), self.type, self.flags, self.seq, self.pid) + bytes(self.body) + tail
+
+    def change(self, r, pool, fixed):
+        what = r.choice(['body'] * 4 + ['part'] * 3 + ['add'] * 4 + ['drop', 'double', 'cut', 'nested', 'rename', 'order', 'flags', 'type', 'short'])
+        if what == 'body' and self.body_name and len(self.body) >= X.sizeof(self.body_name):
+            r.field(self.body_name, self.body)
+        elif what == 'add' and not self.spi_info:
+            name = r.choice(list(MADE))
+            kind, data = r.choice([(X.A[name], r.choice(MADE[name])), r.choice(pool)])
+            self.parts.insert(r.randint(0, len(self.parts)), [kind, bytearray(data)])
+        elif what == 'flags' and not fixed:
+            self.flags ^= r.choice([1, 4, 8, 0x100, 0x200, 0x300, 0x400, 0x800, 2])
+        elif what == 'type' and not fixed:
+            self.type = r.choice([*X.MSG.values(), 0x10, 0x12, 0x1a, 0x29, 0x30, 1, 3, 15, 0x7fff])
+        elif what == 'short' and not fixed and r.random() < .3:
+            self.body = self.body[:r.randrange(len(self.body) + 1)]
+        elif self.parts:
+            i = r.randrange(len(self.parts))
+            kind, data = self.parts[i]
+            if what == 'part':
+                name = self.ATTRIBUTES.get(X.AN.get(kind & 0x3fff))
+                if name and len(data) >= X.sizeof(name) and r.random() < .8:
+                    r.field(name, data, r.randrange(len(data) // X.sizeof(name)) * X.sizeof(name) if name in ('xfrm_user_tmpl', 'xfrm_user_migrate') else 0)
+                elif data:
+                    data[r.randrange(len(data))] = r.choice([0, 1, 2, 0x7f, 0x80, 0xff])
+            elif what == 'drop':
+                del self.parts[i]
+            elif what == 'double':
+                self.parts.insert(r.randint(0, len(self.parts)), [kind, bytearray(data)])
+            elif what == 'cut':
+                self.parts[i][1] = bytearray(cut(data, max(0, len(data) + r.choice([-len(data), -8, -4, -1, 1, 4, 8, 64]))))
+            elif what == 'nested':
+                self.parts[i][0] ^= r.choice([0x8000, 0x4000, 0xc000])
+            elif what == 'rename':
+                self.parts[i][0] = r.choice([*range(0, 35), 60, 200, 0x3fff])
+            elif what == 'order':
+                r.shuffle(self.parts)
+
+
+class PfKey:
+    """A PF_KEY message taken apart: header and extensions."""
+    EXTENSIONS = {1: ('sadb_sa', 0), 2: ('sadb_lifetime', 0), 3: ('sadb_lifetime', 0), 4: ('sadb_lifetime', 0), 18: ('sadb_x_policy', 0), 19: ('sadb_x_sa2', 0), 16: ('spirange', 0)}
+
+    def __init__(self, data):
+        self.head, self.parts, rest = bytearray(data[:16]), [], data[16:]
+        self.odd = struct.unpack_from('<H', data, 4)[0] * 8 != len(data)
+        while len(rest) >= 4:
+            length, kind = struct.unpack_from('<HH', rest)
+            if length == 0 or length * 8 > len(rest):
+                self.odd = True
+                break
+            self.parts.append([kind, bytearray(rest[4:length * 8])])
+            rest = rest[length * 8:]
+
+    def bytes(self):
+        tail = b''.join(struct.pack('<HH', (4 + len(d)) // 8, t) + bytes(d) for t, d in self.parts)
+        self.head[4:6] = struct.pack('<H', (16 + len(tail)) // 8)
+        return bytes(self.head) + tail
+
+    def change(self, r, pool, fixed):
+        what = r.choice(['part'] * 6 + ['address'] * 3 + ['add'] * 3 + ['drop', 'double', 'cut', 'rename', 'order', 'satype', 'type', 'head'])
+        if what == 'satype':
+            self.head[3] = r.choice([0, 2, 3, 3, 9, 1, 5, 100, 255])
+        elif what == 'type':
+            self.head[1] = r.randrange(0, 26)
+        elif what == 'head':
+            self.head[r.choice([0, 2, 6, 7, 8, 12])] = r.choice([0, 1, 2, 3, 255])
+        elif what == 'add':
+            kind, data = r.choice(pool)
+            self.parts.insert(r.randint(0, len(self.parts)), [kind, bytearray(data)])
+        elif self.parts:
+            i = r.randrange(len(self.parts))
+            kind, data = self.parts[i]
+            if what == 'address':
+                addresses = [p for p in self.parts if p[0] in (5, 6, 7, 23)]
+                if addresses:
+                    old = r.choice(addresses)
+                    old[1][:] = X.x_addr(old[0], r.choice(ADDRESSES), r.choice([0, 0, 500]), r.choice([0, 6, 17, 255]), r.choice([0, 24, 32, 33, 64, 128, 129]), r.choice([None, None, None, 2, 10, 7]))[4:]
+            elif what == 'part':
+                name, base = self.EXTENSIONS.get(kind, (None, 0))
+                if name and len(data) >= X.sizeof(name):
+                    if name == 'sadb_x_policy' and len(data) >= 12 + 16 and r.random() < .6:
+                        name, base = 'sadb_x_ipsecrequest', 12
+                    r.field(name, data, base)
+                elif data:
+                    data[r.randrange(len(data))] = r.choice([0, 1, 2, 8, 32, 0x7f, 0x80, 0xff])
+            elif what == 'drop':
+                del self.parts[i]
+            elif what == 'double':
+                self.parts.insert(r.randint(0, len(self.parts)), [kind, bytearray(data)])
+            elif what == 'cut':
+                self.parts[i][1] = bytearray(cut(data, max(4, len(data) + r.choice([-8, -16, 8, 16]))))
+            elif what == 'rename':
+                self.parts[i][0] = r.randrange(0, 30)
+            elif what == 'order':
+                r.shuffle(self.parts)
+
+
+# sadb_lifetime and sadb_spirange are drawn without the library's alignment: their 64-bit fields begin at 4.
+X.D('sadb_lifetime', 'allocations:u32', 'soft_byte_limit_low:u32', 'bytes_high:u32', 'soft_add_expires_seconds:u32', 'high0:u32', 'soft_use_expires_seconds:u32', 'high1:u32')
+X.D('spirange', 'min:u32', 'max:u32', 'reserved:u32')
+VALUES['high0'] = VALUES['high1'] = [0]
+
+
+def parse(step):
+    data = bytes.fromhex(step['hex'])
+    if step['sock'].startswith('pk'):
+        message = PfKey(data) if len(data) >= 16 else None
+        return None if message is None or message.odd or message.bytes() != data else message
+    message = Netlink(data) if len(data) >= 16 else None
+    return None if message is None or message.bytes() != data else message
+
+
+def newer(step):
+    """True where the message says something that only Linux 6.13 and later understand, or name otherwise (XFRM_MODE_MAX, in an extended ACK)."""
+    message = None if 'hex' not in step or step['sock'].startswith('pk') else parse(step)
+    if message is None or message.spi_info:
+        return False
+    if X.MSGN.get(message.type) in ('NEWSA', 'UPDSA') and len(message.body) == X.sizeof('xfrm_usersa_info') and X.dec('xfrm_usersa_info', message.body)['mode'] == 5:
+        return True
+    return any(kind & 0x3fff in NEWER or kind & 0x3fff == X.A['TMPL'] and any(mode > 4 for mode in data[48::64]) for kind, data in message.parts)
+
+
+def chance(step):
+    """True for a request for an SPI of a narrow range: Linux draws as often as the range is wide, and may miss the one that is free."""
+    if 'hex' not in step:
+        return False
+    data = bytes.fromhex(step['hex'])
+    low = high = 0
+    if step['sock'].startswith('pk'):
+        message = parse(step)
+        for low, high in [struct.unpack_from('<II', d) for kind, d in message.parts if kind == X.E['SPIRANGE'] and len(d) >= 8] if message else []:
+            break
+    elif len(data) >= 248 and data[4] == X.MSG['ALLOCSPI']:
+        low, high = struct.unpack_from('<II', data, 240)
+    return low < high and high - low < 0x800
+
+
+def load():
+    scenarios = []
+    for name in ('nl', 'pk'):
+        for line in gzip.open(os.path.join(oracle, name + '.in.jsonl.gz'), 'rt'):
+            s = json.loads(line)
+            steps = s['steps']
+            if s.get('opts', {}).get('mods') or any('hex' not in t for t in steps) or any(newer(t) for t in steps):
+                continue            # commands, traffic and waiting cost time and test other parts
+            scenarios.append((name, s.get('opts', {}), steps))
+    return scenarios
+
+
+def change_step(r, step, pools):
+    if step.get('capture') or not step.get('hex'):
+        return step
+    pk = step['sock'].startswith('pk')
+    if pk and step.get('patch'):
+        return step                 # an extension that moves would carry the value elsewhere
+    message = parse(step)
+    step = dict(step)
+    if message is None or r.random() < .03:
+        data = bytearray.fromhex(step['hex'])
+        if not step.get('patch') and data:
+            what = r.randrange(3)
+            if what == 0:
+                data[r.randrange(len(data))] = r.choice([0, 1, 2, 4, 8, 0x7f, 0x80, 0xff])
+            elif what == 1:
+                data = data[:r.randrange(len(data))]
+            else:
+                data += bytes(r.choice([1, 4, 8, 16]))
+        step['hex'] = data.hex()
+        return step
+    for _ in range(r.choice([1, 1, 1, 2, 2, 3, 5])):
+        message.change(r, pools[pk], bool(step.get('patch')))
+    step['hex'] = message.bytes().hex()
+    if not pk and r.random() < .05 and not step.get('patch'):
+        step['sock'] = r.choice(['nl', 'nlx'])
+    return step
+
+
+class Composer:
+    """Steps made anew around few states and policies, so that they meet: the same SPI with other marks, a policy from the other family of sockets."""
+    NETLINK = ['newsa'] * 5 + ['newpolicy'] * 4 + ['getsa', 'delsa', 'getsa_dump', 'allocspi', 'flushsa', 'getpolicy', 'delpolicy', 'getpolicy_dump', 'flushpolicy',
+                               'newae', 'newae', 'getae', 'expire', 'polexpire', 'polexpire', 'migrate', 'migrate', 'migrate', 'acquire', 'default', 'info', 'other']
+    PF_KEY = ['add'] * 4 + ['spdadd'] * 4 + ['get', 'delete', 'getspi', 'flush', 'dump', 'register', 'pk_acquire', 'spddelete', 'spdget', 'spddump', 'spdflush', 'pk_migrate', 'pk_migrate', 'promisc', 'pk_other']
+
+    WIRE = [['ip', 'link', 'add', 'v0', 'type', 'veth', 'peer', 'name', 'v1'], ['ip', 'addr', 'add', '10.0.0.1/24', 'dev', 'v0'],
+            ['ip', 'addr', 'add', '2001:db8::1/64', 'dev', 'v0', 'nodad'], ['ip', 'link', 'set', 'v0', 'up'], ['ip', 'link', 'set', 'v1', 'up']]
+
+    def __init__(self, r):
+        self.r, self.sequence = r, 0
+        # Seldom: the commands that traffic wants are slow in the guest, and so is waiting for limits, each due in a second of its own.
+        self.traffic = r.random() < .06
+        self.due = None if self.traffic or r.random() > .008 else r.sample(range(1, 6), 5)
+        self.many = r.random() < .03        # so that dumps are of several datagrams
+        self.six = r.random() < .3
+        self.hosts = ['2001:db8::%d' % i for i in (1, 2, 3)] if self.six else ['10.0.0.%d' % i for i in (1, 2, 3)]
+        self.family = 10 if self.six else 2
+        self.policies, self.pk_policies, self.sas = [], [], []      # what was asked for, so that it can be asked about
+
+    def some(self, chance):
+        return self.r.random() < chance
+
+    def pick(self, *values):
+        return self.r.choice(values)
+
+    def ends(self):
+        return self.pick(*[(self.hosts[0], self.hosts[1])] * 4, (self.hosts[1], self.hosts[0]), (self.hosts[0], self.hosts[2]), ('::' if self.six else '0.0.0.0', self.hosts[1]))
+
+    def steps(self):
+        r = self.r
+        doors = r.choice([self.NETLINK] * 3 + [self.PF_KEY] * 2 + [self.NETLINK + self.PF_KEY] * 2)
+        if doors is not self.NETLINK:
+            yield {'sock': 'pk', 'what': 'REGISTER', 'hex': X.pk('REGISTER', r.choice(['ESP', 'AH', 'X_IPCOMP'])).hex()}
+        if self.traffic:
+            yield from ({'cmd': command, 'wait_ms': 50} for command in self.WIRE)
+            doors = doors + ['packet'] * (len(doors) // 3)
+        for _ in range(r.randint(20, 60) if self.many else r.randint(4, 14)):
+            yield from self.step(r.choice(['newsa', 'newsa', 'newpolicy', 'spdadd'] if self.many and self.some(.9) else doors))
+        if self.due is not None:
+            yield {'sleep_ms': 5600}
+
+    def step(self, name):
+        self.sequence += 1
+        if name == 'packet':
+            packet = {'src': self.hosts[0], 'sport': 7777, 'dst': self.pick(*self.hosts[1:]), 'dport': self.pick(9, 80), 'n': self.pick(1, 1, 3)}
+            if self.some(.3):
+                packet['mark'] = self.pick(1, 2, 0x101)
+            yield {'udp': packet, 'wait_ms': 60}
+            return
+        made = getattr(self, name)()
+        door = 'pk' if isinstance(made[0], str) and made[0] == 'pk' else None
+        yield {'sock': 'pk', 'what': name, 'hex': made[1].hex()} if door else {'sock': 'nl' if self.some(.95) else 'nlx', 'what': name, 'hex': made.hex()}
+
+    # netlink
+    def nl(self, kind, body, *attributes, flags=5):
+        attributes = [X.rta(t, d) for t, d in attributes]
+        if self.some(.1):
+            self.r.shuffle(attributes)
+        return X.nl(kind, body, b''.join(attributes), flags=flags, seq=self.sequence)
+
+    def mark(self, chance=.25):
+        return [('MARK', struct.pack('<II', *self.pick((1, 0xff), (2, 0xff), (1, 0xffffffff), (0, 0), (0, 0xff), (0x101, 0xff))))] if self.some(chance) else []
+
+    def if_id(self, chance=.2):
+        return [('IF_ID', X.u32(self.pick(0, 1, 1, 2)))] if self.some(chance) else []
+
+    def sometimes(self, chance, *names):
+        return [(n, self.r.choice(MADE[n])) for n in names if self.some(chance)]
+
+    def spi(self):
+        return self.r.randint(0x1000, 0x2000) if self.many else self.pick(0x1000, 0x1000, 0x1001, 0x1002, 0x100)
+
+    def algorithms(self, proto):
+        key = lambda n: bytes(range(n))
+        if proto == 50:
+            return self.pick([('ALG_AEAD', X.algo('rfc4106(gcm(aes))', key(20), icv=self.pick(64, 96, 128)))],
+                             [('ALG_AUTH_TRUNC', X.algo(self.pick('hmac(sha256)', 'sha256', 'hmac(sha1)'), key(32), trunc=self.pick(96, 128))), ('ALG_CRYPT', X.algo('cbc(aes)', key(16)))],
+                             [('ALG_AUTH', X.algo('hmac(md5)', key(16))), ('ALG_CRYPT', X.algo('ecb(cipher_null)', b''))], [('ALG_CRYPT', X.algo('cbc(aes)', key(32)))],
+                             [('ALG_AEAD', X.algo('rfc7539esp(chacha20,poly1305)', key(36), icv=128))])
+        if proto == 51:
+            return [('ALG_AUTH_TRUNC', X.algo('hmac(sha1)', key(20), trunc=self.pick(96, 160)))]
+        return [('ALG_COMP', X.algo('deflate', b''))] if proto == 108 else []
+
+    def selector(self):
+        if self.some(.35):
+            return X.enc('xfrm_selector')
+        a, b = self.r.choice(self.hosts), self.r.choice(self.hosts)
+        whole = 128 if self.six else 32
+        port, proto = self.pick((0, 0), (0, 0), (0, 17), (80, 6), (0, 255))
+        return X.enc('xfrm_selector', saddr=a, daddr=b, family=self.family, prefixlen_s=self.pick(whole, whole, 24, 0), prefixlen_d=self.pick(whole, whole, 24, 0), proto=proto, dport=port,
+                     dport_mask=self.pick(0xffff, 0xff00) if port else 0, ifindex=self.pick(0, 0, 0, 0, 1))
+
+    def limits(self):
+        if self.due is not None:
+            return {self.pick('soft_add_expires_seconds', 'hard_add_expires_seconds', 'hard_add_expires_seconds'): self.due.pop() for _ in self.due[:self.pick(0, 1, 1, 2)]}
+        return {} if self.traffic or self.some(.6) else {k: self.r.choice(v) for k, v in VALUES.items() if k.startswith(('soft_', 'hard_')) and k in {f[0] for f in X.S['xfrm_lifetime_cfg']['f']}}
+
+    def sa_info(self, proto=None, known=None):
+        src, dst = self.ends()
+        proto = proto if proto is not None else self.pick(50, 50, 50, 51, 108, 60 if self.six else 4)
+        mode = self.pick(0, 1, 1, 1, 4) if proto in (50, 51, 108) else self.pick(1, 2)
+        spi = 0 if proto in (4, 60) and self.some(.8) else self.spi() & (0xffff if proto == 108 else 0xffffffff)
+        sa = known or {'src': src, 'dst': dst, 'proto': proto, 'spi': spi, 'mode': mode, 'reqid': self.pick(0, 1, 1, 2), 'mark': self.mark(), 'id': self.if_id()}
+        flags = self.pick(*[0] * 8, *(1 << i for i in range(8)), 0x24, 0xff)
+        return sa, X.enc('xfrm_usersa_info', sel=self.selector(), id={'daddr': sa['dst'], 'spi': sa['spi'], 'proto': sa['proto']}, saddr=sa['src'], lft=self.limits(), family=self.family, mode=sa['mode'],
+                         seq=self.pick(0, 0, 0, 7, 9), reqid=sa['reqid'], replay_window=self.pick(0, 0, 32, 32, 64, 33, 255), flags=flags)
+
+    def newsa(self):
+        known = self.r.choice(self.sas) if self.sas and self.some(.35) else None
+        sa, info = self.sa_info(known=known)
+        more = sa['mark'] + sa['id'] + self.sometimes(.06, 'ENCAP', 'COADDR', 'REPLAY_VAL', 'LTIME_VAL', 'REPLAY_THRESH', 'ETIMER_THRESH', 'MTIMER_THRESH', 'TFCPAD', 'SA_EXTRA_FLAGS', 'OFFLOAD_DEV',
+                                                      'SET_MARK', 'SET_MARK_MASK', 'NAT_KEEPALIVE_INTERVAL', 'LASTUSED', 'SEC_CTX', 'SRCADDR', 'PROTO', 'KMADDRESS')
+        more += self.sometimes(.12, 'REPLAY_ESN_VAL', 'SA_DIR')
+        self.sas.append(sa)
+        return self.nl(self.pick('NEWSA', 'UPDSA', 'UPDSA') if known else 'NEWSA', info, *self.algorithms(sa['proto']), *more)
+
+    def sa_id(self):
+        """One of those that were asked for, mostly, with its mark."""
+        sa = self.r.choice(self.sas) if self.sas and self.some(.85) else {'dst': self.ends()[1], 'src': self.ends()[0], 'spi': self.spi(), 'proto': self.pick(50, 50, 51, 108), 'mark': []}
+        self.last = sa
+        return X.enc('xfrm_usersa_id', daddr=sa['dst'], spi=sa['spi'], family=self.family if self.some(.95) else self.pick(0, 2, 10), proto=sa['proto'])
+
+    def its_mark(self):
+        return self.last['mark'] if self.some(.85) else self.mark()
+
+    def source(self):
+        return [('SRCADDR', X.addr(self.last['src'] if self.some(.8) else self.ends()[0]))] if self.some(.2) else []
+
+    def getsa(self):
+        return self.nl('GETSA', self.sa_id(), *self.its_mark(), *self.source())
+
+    def delsa(self):
+        return self.nl('DELSA', self.sa_id(), *self.its_mark(), *self.source())
+
+    def getsa_dump(self):
+        return self.nl('GETSA', X.enc('xfrm_usersa_id'), *self.sometimes(.4, 'PROTO', 'ADDRESS_FILTER'), flags=0x301)
+
+    def allocspi(self):
+        sa, info = self.sa_info(self.pick(50, 50, 51, 108))
+        low = self.spi()
+        self.sas.append(dict(sa, spi=low))
+        return self.nl('ALLOCSPI', X.enc('xfrm_userspi_info', info=info, min=low, max=low + self.pick(0, 0, 0, 0, 0x1000)), *sa['mark'], *sa['id'], *self.sometimes(.1, 'SA_DIR', 'SRCADDR'))
+
+    def flushsa(self):
+        return self.nl('FLUSHSA', X.enc('xfrm_usersa_flush', proto=self.pick(0, 50, 51, 108, 255, 41, 7)))
+
+    def template(self):
+        src, dst = self.ends()
+        mode = self.pick(0, 1, 1, 1, 4, 2)
+        return X.enc('xfrm_user_tmpl', id={'daddr': dst, 'spi': self.pick(0, 0, 0x1000), 'proto': self.pick(50, 50, 50, 51, 108, 43, 60, 255)}, family=self.pick(self.family, self.family, self.family, 0, 2, 10), saddr=src,
+                     reqid=self.pick(0, 1, 1, 2), mode=mode, share=self.pick(0, 0, 1, 3), optional=self.pick(0, 0, 0, 1), aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff)
+
+    def policy_info(self, chance=.4):
+        """One that was asked for, or another; with what else belongs to it."""
+        if self.policies and self.some(chance):
+            policy = self.r.choice(self.policies)
+        else:
+            direction = self.pick(0, 1, 1, 1, 2)
+            policy = {'sel': self.selector(), 'dir': direction, 'index': self.pick(*[0] * 3, 0x100000 + 8 * self.sequence | direction), 'more': self.mark() + self.if_id() + self.policy_type(),
+                      'templates': [self.template() for _ in range(self.pick(0, 1, 1, 1, 2, 3, 6, 7))]}
+            self.policies.append(policy)
+        return policy, X.enc('xfrm_userpolicy_info', sel=policy['sel'], lft=self.limits(), priority=self.pick(0, 100, 100, 200), index=policy['index'] if self.some(.5) else 0, dir=policy['dir'],
+                             action=self.pick(0, 0, 0, 1), flags=self.pick(0, 0, 0, 1, 2, 4, 8, 0xff), share=self.pick(0, 0, 0, 1))
+
+    def policy_type(self):
+        return [('POLICY_TYPE', bytes([self.pick(0, 0, 0, 1, 2), 0, 0, 0, 0, 0]))] if self.some(.25) else []
+
+    def newpolicy(self):
+        policy, info = self.policy_info()
+        templates = b''.join(policy['templates'] if self.some(.8) else [self.template()])
+        attributes = [('TMPL', templates)] if templates or self.some(.1) else []
+        return self.nl(self.pick('NEWPOLICY', 'NEWPOLICY', 'UPDPOLICY'), info, *attributes, *policy['more'], *self.sometimes(.04, 'SEC_CTX', 'OFFLOAD_DEV', 'SA_DIR'))
+
+    def policy_id(self, indexed=.3):
+        policy = self.r.choice(self.policies) if self.policies and self.some(.9) else {'sel': self.selector(), 'dir': self.pick(0, 1, 2, 3), 'index': 0x200001, 'more': [], 'templates': []}
+        more = policy['more'] if self.some(.85) else self.mark() + self.if_id() + self.policy_type()
+        return policy, more, X.enc('xfrm_userpolicy_id', sel=policy['sel'], index=policy['index'] if self.some(indexed) else 0, dir=policy['dir'])
+
+    def getpolicy(self):
+        _, more, body = self.policy_id()
+        return self.nl('GETPOLICY', body, *more)
+
+    def delpolicy(self):
+        _, more, body = self.policy_id()
+        return self.nl('DELPOLICY', body, *more, *self.sometimes(.05, 'SEC_CTX'))
+
+    def getpolicy_dump(self):
+        return self.nl('GETPOLICY', X.enc('xfrm_userpolicy_id'), *self.policy_type(), flags=0x301)
+
+    def flushpolicy(self):
+        return self.nl('FLUSHPOLICY', b'', *self.policy_type())
+
+    def event(self, flags):
+        return X.enc('xfrm_aevent_id', sa_id=self.sa_id(), saddr=self.ends()[0], flags=flags, reqid=self.pick(0, 1))
+
+    def newae(self):
+        return self.nl('NEWAE', self.event(self.pick(0, 1, 7)), *self.its_mark(), *self.sometimes(.35, 'REPLAY_VAL', 'REPLAY_ESN_VAL', 'LTIME_VAL', 'ETIMER_THRESH', 'REPLAY_THRESH'), flags=self.pick(5, 0x105, 0x105, 0x105))
+
+    def getae(self):
+        return self.nl('GETAE', self.event(self.pick(0, 1, 2, 4, 7, 0x20, 0x40, 0xff)), *self.its_mark())
+
+    def expire(self):
+        sa, info = self.sa_info(known=self.r.choice(self.sas) if self.sas and self.some(.85) else None)
+        return self.nl('EXPIRE', X.enc('xfrm_user_expire', state=info, hard=self.pick(0, 0, 1, 2)), *sa['mark'])
+
+    def polexpire(self):
+        policy, info = self.policy_info(.9)
+        return self.nl('POLEXPIRE', X.enc('xfrm_user_polexpire', pol=info, hard=self.pick(0, 0, 1, 2)), *policy['more'])
+
+    def migrate(self):
+        policy, more, body = self.policy_id(.05)
+        old = [self.entry_of(t) for t in policy['templates'] if self.some(.8)] if self.some(.85) else []
+        old += [dict(saddr=sa['src'], daddr=sa['dst'], proto=sa['proto'], mode=sa['mode'], reqid=sa['reqid'], family=self.family) for sa in self.sas[-2:] if self.some(.3)]
+        entries = b''.join(map(self.migrate_entry, old or [None] * self.pick(0, 1, 1, 1, 2, 6, 7)))
+        return self.nl('MIGRATE', body, *([('MIGRATE', entries)] if entries or self.some(.1) else []), *more, *self.sometimes(.12, 'KMADDRESS', 'ENCAP', 'OFFLOAD_DEV'))
+
+    @staticmethod
+    def entry_of(template):
+        t = X.dec('xfrm_user_tmpl', template)
+        return dict(saddr=template[28:44], daddr=template[:16], proto=t['id']['proto'], mode=t['mode'], reqid=t['reqid'], family=t['family'])
+
+    def migrate_entry(self, old):
+        a, b = self.ends()
+        c, d = self.ends()
+        old = old or dict(saddr=a, daddr=b, proto=self.pick(50, 50, 50, 51, 108, 255, 4), mode=self.pick(0, 1, 1, 1, 4), reqid=self.pick(0, 1, 1, 2), family=self.family)
+        return X.enc('xfrm_user_migrate', old_saddr=old['saddr'], old_daddr=old['daddr'], new_saddr=c, new_daddr=d, proto=old['proto'], mode=old['mode'], reqid=old['reqid'], old_family=old['family'],
+                     new_family=self.family if self.some(.95) else self.pick(2, 10, 0))
+
+    def acquire(self):
+        src, dst = self.ends()
+        return self.nl('ACQUIRE', X.enc('xfrm_user_acquire', id={'daddr': dst, 'spi': 0, 'proto': self.pick(50, 51, 108, 6)}, saddr=src, sel=self.selector(), policy=self.policy_info()[1], aalgos=1, ealgos=1, calgos=1, seq=self.pick(0, 5)),
+                       *([('TMPL', self.template())] if self.some(.8) else []), *self.mark(), *self.policy_type())
+
+    def default(self):
+        return self.nl('SETDEFAULT', bytes(self.pick(0, 1, 2, 3) for _ in range(3))) if self.some(.5) else self.nl('GETDEFAULT', bytes(3))
+
+    def info(self):
+        if self.some(.3):
+            return self.nl('NEWSPDINFO', X.u32(0), (self.pick(3, 4), bytes([self.pick(0, 16, 32, 33, 128), self.pick(0, 16, 32, 33, 128)])))
+        return self.nl(self.pick('GETSPDINFO', 'GETSADINFO'), X.u32(0xffffffff))
+
+    def other(self):
+        return self.nl(self.pick('MAPPING', 'REPORT', 'NEWSADINFO'), bytes(72))
+
+    # PF_KEY
+    def pk(self, kind, *extensions, satype=None):
+        extensions = list(extensions)
+        if self.some(.1):
+            self.r.shuffle(extensions)
+        return 'pk', X.pk(kind, satype if satype is not None else self.pick('ESP', 'ESP', 'ESP', 'AH', 'X_IPCOMP'), b''.join(extensions), seq=self.pick(self.sequence, self.sequence, 7, 0))
+
+    def pair(self, sa=None, proto=0):
+        a, b = (sa['src'], sa['dst']) if sa else self.ends()
+        return [X.x_addr('ADDR_SRC', a, 0, proto), X.x_addr('ADDR_DST', b, 0, proto)]
+
+    def maybe(self, chance, *extensions):
+        return [e for e in extensions if self.some(chance)]
+
+    def add(self):
+        satype = self.pick('ESP', 'ESP', 'ESP', 'AH', 'X_IPCOMP')
+        keys = {'ESP': self.pick([X.x_key('KEY_AUTH', bytes(20)), X.x_key('KEY_ENC', bytes(16))], [X.x_key('KEY_ENC', bytes(range(20)))], [X.x_key('KEY_AUTH', bytes(16))]), 'AH': [X.x_key('KEY_AUTH', bytes(20))],
+                'X_IPCOMP': []}[satype]
+        auth, encrypt = {'ESP': self.pick((3, 12), (3, 12), (0, 20), (2, 11), (5, 12)), 'AH': (3, 0), 'X_IPCOMP': (0, 2)}[satype]
+        number = {'ESP': 50, 'AH': 51, 'X_IPCOMP': 108}[satype]
+        known = [sa for sa in self.sas if sa['proto'] == number and not sa['mark']]
+        if known and self.some(.35):
+            kind, sa = self.pick('ADD', 'UPDATE', 'UPDATE'), self.r.choice(known)
+        else:
+            src, dst = self.ends()
+            kind, sa = 'ADD', {'src': src, 'dst': dst, 'proto': number, 'spi': self.spi(), 'mode': self.pick(0, 0, 1, 1, 4), 'reqid': self.pick(0, 1, 2), 'mark': [], 'id': []}
+            self.sas.append(sa)
+        mode = {0: 1, 1: 2, 4: 4}[sa['mode']]
+        return self.pk(kind, X.x_sa(sa['spi'], self.pick(0, 32, 33, 255), self.pick(1, 1, 1, 0, 2, 3), auth, encrypt, self.pick(0, 0, 1, 2, 4, 0x20000000, 0x40000000, 0x80000000)), *self.pair(sa, self.pick(0, 0, 17)), *keys,
+                       *self.maybe(.8, X.x_sa2(mode if self.some(.8) else self.pick(0, 1, 2, 3, 4), self.pick(0, 7), sa['reqid'])), *self.maybe(.15, X.x_lt('LT_HARD', 1, 5000, 1000, 1000), X.x_lt('LT_SOFT', 0, 100, 900, 0),
+                       X.x_addr('ADDR_PROXY', self.hosts[2], 0, self.pick(0, 6), 24), X.x_natt(2, 4500, self.pick(4500, 0), self.pick(None, self.hosts[2])), X.ext('SEC_CTX', struct.pack('<BBH', 1, 1, 4) + b'abc\0'),
+                       X.ext('IDENT_SRC', struct.pack('<HHQ', 2, 0, 0) + b'a.example\0'), X.ext('KMADDRESS', bytes(4) + X.sockaddr(self.hosts[0]) + X.sockaddr(self.hosts[1]))), satype=satype)
+
+    def get(self, kind='GET'):
+        sa = self.r.choice(self.sas) if self.sas and self.some(.85) else None
+        return self.pk(kind, X.x_sa(sa['spi'] if sa else self.spi()), *self.pair(sa), satype={50: 'ESP', 51: 'AH', 108: 'X_IPCOMP'}.get(sa['proto'] if sa else 50, 'UNSPEC'))
+
+    def delete(self):
+        return self.get('DELETE')
+
+    def getspi(self):
+        low = self.spi()
+        return self.pk('GETSPI', *self.pair(), *self.maybe(.9, X.x_range(low, low)), *self.maybe(.6, X.x_sa2(self.pick(0, 1, 2, 3), 0, self.pick(0, 1))))
+
+    def flush(self):
+        return self.pk('FLUSH', satype=self.pick('UNSPEC', 'ESP', 'AH', 'X_IPCOMP', 'MIP'))
+
+    def dump(self):
+        a, b = self.ends()
+        return self.pk('DUMP', *self.maybe(.2, X.ext('X_FILTER', X.addr(a) + X.addr(b) + struct.pack('<HBB', self.family, self.pick(0, 24, 32, 33), self.pick(0, 32)))), satype=self.pick('UNSPEC', 'UNSPEC', 'ESP', 'AH'))
+
+    def register(self):
+        return self.pk('REGISTER', satype=self.pick('ESP', 'AH', 'X_IPCOMP', 'UNSPEC', 'MIP'))
+
+    def request(self):
+        a, b = self.ends()
+        mode = self.pick(1, 2, 2)
+        return X.ipsecreq(self.pick(50, 50, 51, 108), mode, self.pick(0, 1, 2, 3, 3), self.pick(0, 0, 1, 5, 0x4001), a if mode == 2 else None, b if mode == 2 else None)
+
+    def spd(self, requests=True):
+        if self.pk_policies and self.some(.5):
+            ends, direction = self.r.choice(self.pk_policies)
+        else:
+            (a, b), proto, prefix, direction = self.ends(), self.pick(255, 255, 0, 17), self.pick(None, None, 24), self.pick(1, 2, 2, 2, 3)
+            ends = [X.x_addr('ADDR_SRC', a, 0, proto, prefix), X.x_addr('ADDR_DST', b, 0, proto, prefix)]
+            self.pk_policies.append((ends, direction))
+            whole = prefix or (128 if self.six else 32)    # the same for netlink
+            selector = X.enc('xfrm_selector', saddr=a, daddr=b, family=self.family, prefixlen_s=whole, prefixlen_d=whole, proto=0 if proto == 255 else proto)
+            self.policies.append({'sel': selector, 'dir': direction - 1, 'index': 0x200001, 'more': [], 'templates': []})
+        body = b''.join(self.request() for _ in range(self.pick(0, 1, 1, 2, 6, 7))) if requests else b''
+        return [*ends, X.x_policy(self.pick(2, 2, 2, 0, 1), direction, 0, self.pick(0, 0, 100), body)]
+
+    def spdadd(self):
+        return self.pk(self.pick('X_SPDADD', 'X_SPDADD', 'X_SPDUPDATE'), *self.spd(), *self.maybe(.15, X.x_lt('LT_HARD', 1, 5000, 1000, 1000), X.x_lt('LT_SOFT', 0, 100, 900, 0)), satype='UNSPEC')
+
+    def spddelete(self):
+        return self.pk('X_SPDDELETE', *self.spd(False), satype='UNSPEC')
+
+    def spdget(self):
+        return self.pk(self.pick('X_SPDGET', 'X_SPDDELETE2'), X.x_policy(self.pick(0, 2), self.pick(1, 2, 3), self.r.choice(self.policies)['index'] if self.policies and self.some(.8) else 0x200001), satype='UNSPEC')
+
+    def spddump(self):
+        return self.pk('X_SPDDUMP', satype='UNSPEC')
+
+    def spdflush(self):
+        return self.pk('X_SPDFLUSH', satype='UNSPEC')
+
+    def pk_migrate(self):
+        """Of a policy of either family of sockets, if it has templates."""
+        policies = [p for p in self.policies if p['templates']]
+        if policies and self.some(.8):
+            policy = self.r.choice(policies)
+            sel, direction = X.dec('xfrm_selector', policy['sel']), policy['dir'] + 1
+            ends = [X.x_addr(t, socket.inet_ntop(socket.AF_INET6, policy['sel'][i:i + 16]) if self.six else socket.inet_ntoa(policy['sel'][i:i + 4]), 0, sel['proto'] or 255, sel[p])
+                    for t, i, p in (('ADDR_SRC', 16, 'prefixlen_s'), ('ADDR_DST', 0, 'prefixlen_d'))]
+            requests = b''
+            for t in map(self.entry_of, policy['templates'][:3]):
+                old, new = [socket.inet_ntop(socket.AF_INET6, a[:16]) if self.six else socket.inet_ntoa(a[:4]) for a in (t['saddr'], t['daddr'])], self.ends()
+                for c, d in (old, new):
+                    requests += X.ipsecreq(t['proto'], {0: 1, 1: 2, 4: 4}.get(t['mode'], 0), 3, t['reqid'], c, d)
+        else:
+            ends, direction, requests = self.spd(False)[:2], self.pick(1, 2), b''.join(self.request() for _ in range(self.pick(1, 2, 2, 2, 4)))
+        return self.pk('X_MIGRATE', *ends, X.x_policy(2, direction, 0, 0, requests), *self.maybe(.3, X.ext('KMADDRESS', bytes(4) + X.sockaddr(self.hosts[0]) + X.sockaddr(self.hosts[1]))), satype='UNSPEC')
+
+    def promisc(self):
+        return self.pk('X_PROMISC', satype=self.pick(0, 1, 2))
+
+    def pk_acquire(self):
+        return self.pk('ACQUIRE', *self.maybe(.5, *self.pair()))
+
+    def pk_other(self):
+        if self.some(.4):
+            return self.pk_acquire()
+        return self.pk(self.pick('EXPIRE', 'X_PCHANGE', 'X_SPDSETIDX', 'X_SPDACQUIRE', 'X_SPDEXPIRE', 'X_NAT_T_NEW_MAPPING'), *self.maybe(.5, *self.pair(), X.x_sa(self.spi())))
+
+
+def spliced(r, recorded):
+    """Recorded steps of one to five scenarios."""
+    kind, opts, steps = r.choice(recorded)
+    steps = list(steps)
+    for _ in range(r.choice([0, 0, 1, 1, 2, 4])):
+        more_kind, _, more = r.choice(recorded)
+        if r.random() < .6 and more_kind != kind:
+            continue                # mostly one family; sometimes both in one scenario
+        if any(t.get('capture') for t in more + steps):
+            continue                # two captures would take one name
+        if r.random() < .5:
+            more = r.sample(more, r.randint(1, len(more)))
+        at = r.randint(0, len(steps))
+        steps[at:at] = more
+    steps = steps[:14]
+    if not any(t.get('capture') for t in steps):
+        if r.random() < .15:
+            r.shuffle(steps)
+        if r.random() < .15:
+            steps.insert(r.randint(0, len(steps)), r.choice(steps))
+    return opts, steps
+
+
+def datagrams(r, steps):
+    """Now and then two netlink messages in one datagram."""
+    out = []
+    for step in steps:
+        last = out[-1] if out else {}
+        if r.random() < .04 and all(t.get('sock') == 'nl' and len(t['hex']) >= 32 and not t.get('capture') and not t.get('patch') for t in (step, last)) and len(last['hex']) % 8 == 0 and not any(int(t['hex'][8:10], 16) == X.MSG['ALLOCSPI'] for t in (step, last)):
+            last = out.pop()
+            # Without the second try on the socket with extended ACKs: it would be told of the first error alone.
+            step = {'sock': 'nl', 'what': last['what'] + ' and ' + step['what'], 'hex': last['hex'] + step['hex'], 'noext': True}
+        out.append(step)
+    return out
+
+
+def scenario(r, n, recorded, pools):
+    if r.random() < .5:
+        opts, steps = spliced(r, recorded)
+        changed = .5
+    else:
+        opts, steps, changed = {}, list(Composer(r).steps()), r.choice([0, .1, .1, .3])
+    steps = [change_step(r, t, pools) if r.random() < changed else t for t in steps]
+    steps = datagrams(r, [t for t in steps if not newer(t) and not chance(t)])
+    if r.random() < .1:             # who listens decides whom ACQUIRE waits for and who is told
+        opts = dict(opts, **r.choice([{'mc': False}, {'pk2': False}, {'mc': False, 'pk2': False}]))
+    if r.random() < .1:
+        at = r.randint(0, len(steps))
+        if r.random() < .6:
+            steps.insert(at, {'open': 'pk3', 'register': r.random() < .5})
+            steps[at + 1:] = [dict(t, sock='pk3') if t.get('sock') == 'pk' and not t.get('capture') and r.random() < .4 else t for t in steps[at + 1:]]
+        else:
+            listener = r.choice(['mc', 'pk2'])
+            if opts.get(listener, True):
+                steps.insert(at, {'close': listener})
+                steps.insert(r.randint(at + 1, len(steps)), {'open': listener, 'groups': True} if listener == 'mc' else {'open': listener, 'register': True})
+    pk = any(t.get('sock', '').startswith('pk') for t in steps)
+    return {'name': '%s/random/%d/%d' % ('pk' if pk else 'nl', seed, n), 'opts': opts, 'steps': steps}
+
+
+def main():
+    recorded = load()
+    pools = {False: [], True: []}
+    for _, _, steps in recorded:
+        for step in steps:
+            message = parse(step)
+            if message is not None and not getattr(message, 'spi_info', False):
+                pools[step['sock'].startswith('pk')] += [(kind, bytes(data)) for kind, data in message.parts]
+    pools = {k: sorted(set(v)) for k, v in pools.items()}
+    r = Made(seed)
+    for n in range(count):
+        print(json.dumps(scenario(r, n, recorded, pools)))
+
+
+main()
