@@ -132,6 +132,23 @@ public sealed class KeyManagerTests : IDisposable
         Assert.Equal(record.Length + 24, 8 * BinaryPrimitives.ReadUInt16LittleEndian(record.AsSpan(4)));
     }
 
+    [Theory]
+    [InlineData(2, 2, 2, 1)]
+    [InlineData(0, 2, 2, 0)]
+    [InlineData(2, 0, 2, 0)]
+    [InlineData(2, 2, 0, 0)]
+    public void A_migration_is_told_where_every_family_of_it_is_known(ushort old, ushort @new, ushort managers, int messages)
+    {
+        Machine.Client client = _machine.Open();
+        XfrmAddress here = XfrmAddress.Parse("10.0.0.1"), there = XfrmAddress.Parse("10.0.0.2");
+        MigrateEntry entry = new() { OldSaddr = here, OldDaddr = there, OldFamily = old, NewSaddr = there, NewDaddr = here, NewFamily = @new, Proto = IpProtocol.Esp, Mode = XfrmMode.Tunnel };
+        lock (_machine.Space.Gate)
+        {
+            _machine.Space.KeyManagers.Migrate(new XfrmSelector { Family = AddressFamily.Inet }, PolicyDirection.Out, PolicyType.Main, [entry], new KmAddress(here, there, 0, managers), null);
+        }
+        Assert.Equal(messages, client.Unread);
+    }
+
     private static IEnumerable<(byte Auth, byte Encrypt)> Combinations(byte[] proposal) =>
         Enumerable.Range(0, (proposal.Length - 8) / 72).Select(i => (proposal[8 + (72 * i)], proposal[9 + (72 * i)]));
 

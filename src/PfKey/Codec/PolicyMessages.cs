@@ -50,7 +50,9 @@ internal static class PolicyMessages
     /// <summary><c>pfkey_send_migrate</c>. Null for what PF_KEY cannot say.</summary>
     public static PfKeyWriter? WriteMigrate(in SadbMsg header, in XfrmSelector selector, PolicyDirection direction, IReadOnlyList<MigrateEntry> entries, KmAddress? kmAddress)
     {
-        if (SocketAddress.Length(selector.Family) == 0)
+        // pfkey_sockaddr_fill: netlink lets any family pass here.
+        if (SocketAddress.Length(selector.Family) == 0 || (kmAddress is { } managers && SocketAddress.Length(managers.Family) == 0)
+            || entries.Any(static e => SocketAddress.Length(e.OldFamily) == 0 || SocketAddress.Length(e.NewFamily) == 0))
         {
             return null;
         }
