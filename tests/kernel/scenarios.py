@@ -311,7 +311,7 @@ class Composer:
         return self.r.choice(values)
 
     def ends(self):
-        return self.pick(*[(self.hosts[0], self.hosts[1])] * 4, (self.hosts[1], self.hosts[0]), (self.hosts[0], self.hosts[2]), ('::' if self.six else '0.0.0.0', self.hosts[1]))
+        return self.pick(*[(self.hosts[0], self.hosts[1])] * 6, (self.hosts[2], self.hosts[1]), (self.hosts[1], self.hosts[2]), (self.hosts[1], self.hosts[0]), (self.hosts[0], self.hosts[2]), ('::' if self.six else '0.0.0.0', self.hosts[1]))
 
     def steps(self):
         r = self.r
@@ -433,8 +433,8 @@ class Composer:
 
     def template(self):
         src, dst = self.ends()
-        mode = self.pick(0, 1, 1, 1, 4, 2)
-        return X.enc('xfrm_user_tmpl', id={'daddr': dst, 'spi': self.pick(0, 0, 0x1000), 'proto': self.pick(50, 50, 50, 51, 108, 43, 60, 255)}, family=self.pick(self.family, self.family, self.family, 0, 2, 10), saddr=src,
+        mode = self.pick(0, 0, *[1] * 5, 4, 4, 2)
+        return X.enc('xfrm_user_tmpl', id={'daddr': dst, 'spi': self.pick(0, 0, 0x1000), 'proto': self.pick(*[50] * 10, *[51] * 4, 108, 108, 43, 60, 255)}, family=self.pick(*[self.family] * 12, 0, 2, 10), saddr=src,
                      reqid=self.pick(0, 1, 1, 2), mode=mode, share=self.pick(0, 0, 1, 3), optional=self.pick(0, 0, 0, 1), aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff)
 
     def policy_info(self, chance=.4):
@@ -444,7 +444,7 @@ class Composer:
         else:
             direction = self.pick(0, 1, 1, 1, 2)
             policy = {'sel': self.selector(), 'dir': direction, 'index': self.pick(*[0] * 3, 0x100000 + 8 * self.sequence | direction), 'more': self.mark() + self.if_id() + self.policy_type(),
-                      'templates': [self.template() for _ in range(self.pick(0, 1, 1, 1, 2, 3, 6, 7))]}
+                      'templates': [self.template() for _ in range(self.pick(0, *[1] * 8, 2, 2, 3, 6, 7))]}
             self.policies.append(policy)
         return policy, X.enc('xfrm_userpolicy_info', sel=policy['sel'], lft=self.limits(), priority=self.pick(0, 100, 100, 200), index=policy['index'] if self.some(.5) else 0, dir=policy['dir'],
                              action=self.pick(0, 0, 0, 1), flags=self.pick(0, 0, 0, 1, 2, 4, 8, 0xff), share=self.pick(0, 0, 0, 1))
@@ -459,7 +459,7 @@ class Composer:
         return self.nl(self.pick('NEWPOLICY', 'NEWPOLICY', 'UPDPOLICY'), info, *attributes, *policy['more'], *self.sometimes(.04, 'SEC_CTX', 'OFFLOAD_DEV', 'SA_DIR'))
 
     def policy_id(self, indexed=.3):
-        policy = self.r.choice(self.policies) if self.policies and self.some(.9) else {'sel': self.selector(), 'dir': self.pick(0, 1, 2, 3), 'index': 0x200001, 'more': [], 'templates': []}
+        policy = self.r.choice(self.policies[-3:]) if self.policies and self.some(.9) else {'sel': self.selector(), 'dir': self.pick(0, 1, 2, 3), 'index': 0x200001, 'more': [], 'templates': []}
         more = policy['more'] if self.some(.85) else self.mark() + self.if_id() + self.policy_type()
         return policy, more, X.enc('xfrm_userpolicy_id', sel=policy['sel'], index=policy['index'] if self.some(indexed) else 0, dir=policy['dir'])
 
@@ -545,9 +545,10 @@ class Composer:
 
     def add(self):
         satype = self.pick('ESP', 'ESP', 'ESP', 'AH', 'X_IPCOMP')
-        keys = {'ESP': self.pick([X.x_key('KEY_AUTH', bytes(20)), X.x_key('KEY_ENC', bytes(16))], [X.x_key('KEY_ENC', bytes(range(20)))], [X.x_key('KEY_AUTH', bytes(16))]), 'AH': [X.x_key('KEY_AUTH', bytes(20))],
-                'X_IPCOMP': []}[satype]
-        auth, encrypt = {'ESP': self.pick((3, 12), (3, 12), (0, 20), (2, 11), (5, 12)), 'AH': (3, 0), 'X_IPCOMP': (0, 2)}[satype]
+        auth, encrypt, keys = {'ESP': self.pick((3, 12, (20, 16)), (3, 12, (20, 32)), (2, 11, (16, 0)), (5, 12, (32, 16)), (0, 20, (0, 20)), (9, 3, (16, 24))), 'AH': (3, 0, (20, 0)), 'X_IPCOMP': (0, 2, (0, 0))}[satype]
+        if self.some(.1):
+            auth, encrypt = self.pick(0, 3, 5, 251), self.pick(0, 2, 12, 20)
+        keys = [X.x_key(name, bytes(range(1, size + 1))) for name, size in zip(('KEY_AUTH', 'KEY_ENC'), keys) if size or (encrypt == 11 and name == 'KEY_ENC')]
         number = {'ESP': 50, 'AH': 51, 'X_IPCOMP': 108}[satype]
         known = [sa for sa in self.sas if sa['proto'] == number and not sa['mark']]
         if known and self.some(.35):
@@ -556,7 +557,7 @@ class Composer:
             src, dst = self.ends()
             kind, sa = 'ADD', {'src': src, 'dst': dst, 'proto': number, 'spi': self.spi(), 'mode': self.pick(0, 0, 1, 1, 4), 'reqid': self.pick(0, 1, 2), 'mark': [], 'id': []}
             self.sas.append(sa)
-        mode = {0: 1, 1: 2, 4: 4}[sa['mode']]
+        mode = {0: 1, 1: 2, 4: 3}[sa['mode']]
         return self.pk(kind, X.x_sa(sa['spi'], self.pick(0, 32, 33, 255), self.pick(1, 1, 1, 0, 2, 3), auth, encrypt, self.pick(0, 0, 1, 2, 4, 0x20000000, 0x40000000, 0x80000000)), *self.pair(sa, self.pick(0, 0, 17)), *keys,
                        *self.maybe(.8, X.x_sa2(mode if self.some(.8) else self.pick(0, 1, 2, 3, 4), self.pick(0, 7), sa['reqid'])), *self.maybe(.15, X.x_lt('LT_HARD', 1, 5000, 1000, 1000), X.x_lt('LT_SOFT', 0, 100, 900, 0),
                        X.x_addr('ADDR_PROXY', self.hosts[2], 0, self.pick(0, 6), 24), X.x_natt(2, 4500, self.pick(4500, 0), self.pick(None, self.hosts[2])), X.ext('SEC_CTX', struct.pack('<BBH', 1, 1, 4) + b'abc\0'),
@@ -628,7 +629,7 @@ class Composer:
             for t in map(self.entry_of, policy['templates'][:3]):
                 old, new = [socket.inet_ntop(socket.AF_INET6, a[:16]) if self.six else socket.inet_ntoa(a[:4]) for a in (t['saddr'], t['daddr'])], self.ends()
                 for c, d in (old, new):
-                    requests += X.ipsecreq(t['proto'], {0: 1, 1: 2, 4: 4}.get(t['mode'], 0), 3, t['reqid'], c, d)
+                    requests += X.ipsecreq(t['proto'], {0: 1, 1: 2, 4: 3}.get(t['mode'], 0), 3, t['reqid'], c, d)
         else:
             ends, direction, requests = self.spd(False)[:2], self.pick(1, 2), b''.join(self.request() for _ in range(self.pick(1, 2, 2, 2, 4)))
         return self.pk('X_MIGRATE', *ends, X.x_policy(2, direction, 0, 0, requests), *self.maybe(.3, X.ext('KMADDRESS', bytes(4) + X.sockaddr(self.hosts[0]) + X.sockaddr(self.hosts[1]))), satype='UNSPEC')
