@@ -67,7 +67,7 @@ public static class InboundPolicyCheck
         counter = null;
         if (space.Spd.Default(direction) == PolicyAction.Block)
         {
-            counter = path.IsEmpty && space.Spd.IsEmpty(direction) ? null : XfrmCounter.InNoPols;
+            counter = XfrmCounter.InNoPols;
             return false;
         }
         if (HasTunnel(path))

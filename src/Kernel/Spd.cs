@@ -66,9 +66,6 @@ public sealed class Spd
     /// <summary>Buckets less one that Linux would have by now (XFRMA_SPD_HINFO): it doubles when there are more policies, and never shrinks.</summary>
     public uint HashMask { get; private set; } = 7;
 
-    /// <summary>Whether the direction has any policy at all (<c>net->xfrm.policy_count</c>).</summary>
-    public bool IsEmpty(PolicyDirection direction) => Count(direction) == 0;
-
     /// <summary>The winning policy for a flow, without those of sockets: SUB before MAIN. Lock-free.</summary>
     public Policy? Find(in Flow flow, PolicyDirection direction) =>
         Index(PolicyType.Sub, direction).Find(flow) ?? Index(PolicyType.Main, direction).Find(flow);

@@ -405,13 +405,13 @@ public sealed partial class NetfilterSteering : ISteering
         _ => new SteeringVerdict(SteeringAction.Bypass),
     };
 
-    /// <summary>Fills the four default chains where SETDEFAULT says block (<c>__xfrm_policy_check</c>: nothing is counted where there is no policy at all).</summary>
+    /// <summary>Fills the four default chains where SETDEFAULT says block: <c>__xfrm_policy_check</c> counts what it drops, <c>xfrm_lookup</c> does not.</summary>
     private void WriteDefaults()
     {
         foreach (Chain chain in _chains)
         {
             DefaultRule wanted = _spd.Default(chain.Direction) == PolicyAction.Allow ? DefaultRule.None
-                : chain.Direction == PolicyDirection.Out || _spd.IsEmpty(chain.Direction) ? DefaultRule.Drop : DefaultRule.CountAndDrop;
+                : chain.Direction == PolicyDirection.Out ? DefaultRule.Drop : DefaultRule.CountAndDrop;
             if (wanted == chain.Default)
             {
                 continue;

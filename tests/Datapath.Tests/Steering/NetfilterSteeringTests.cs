@@ -236,10 +236,10 @@ public sealed class NetfilterSteeringTests : IDisposable
         Assert.Equal("EPERM", _lab.SendError(_lab.Gateway, "192.0.2.2"));
         Assert.Equal(0, _lab.Ping(_lab.Gateway, "127.0.0.1").Exit);
         Assert.NotEqual(0, _lab.Ping(_lab.Peer, "192.0.2.1").Exit);
-        Assert.Equal(0, _lab.Steering.ReadCounters()[XfrmCounter.InNoPols]);
+        Assert.Equal(1, _lab.Steering.ReadCounters()[XfrmCounter.InNoPols]);
         _lab.Add(Policies.Out("1.1.1.1/32", "2.2.2.2/32", direction: PolicyDirection.In));
         Assert.NotEqual(0, _lab.Ping(_lab.Peer, "192.0.2.1").Exit);
-        Assert.Equal(1, _lab.Steering.ReadCounters()[XfrmCounter.InNoPols]);
+        Assert.Equal(2, _lab.Steering.ReadCounters()[XfrmCounter.InNoPols]);
         lock (_lab.Space.Gate)
         {
             foreach (PolicyDirection direction in Enum.GetValues<PolicyDirection>())
