@@ -120,13 +120,16 @@ public class CoalescerTests
 
     private void Give(IEnumerable<byte[]> packets)
     {
+        List<byte[]> held = [];   // the port knows addresses only
         foreach (byte[] packet in packets)
         {
             byte[] pinned = PinnedArray.Create(packet.Length);
+            held.Add(pinned);
             packet.CopyTo(pinned, 0);
             _coalescer.Add(new PacketSlot(pinned, 0, packet.Length, 0, packet.Length));
         }
         _coalescer.Flush();
+        GC.KeepAlive(held);
     }
 
     private static void Mend(byte[] packet)

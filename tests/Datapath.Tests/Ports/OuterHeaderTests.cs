@@ -38,8 +38,10 @@ public sealed class OuterHeaderTests : IDisposable
         {
             foreach (uint label in (uint[])[0, 0x12345])
             {
-                wire.Add(Packet(host, hopLimit, label, inUdp), inUdp);
+                PacketSlot packet = Packet(host, hopLimit, label, inUdp);
+                wire.Add(packet, inUdp);
                 wire.Flush();
+                GC.KeepAlive(packet.Buffer);   // the port knows its address only
                 (PacketSlot slot, Arrival arrival) = Next((IArrivalPort?)udp ?? raw!, socket);
                 Assert.Equal((hopLimit, TrafficClass, v4 ? 0 : label), (arrival.HopLimit, arrival.Tos, arrival.FlowLabel));
                 Assert.Equal(Mark | SteeringMarks.Default.Bypass, slot.Mark);
@@ -63,6 +65,7 @@ public sealed class OuterHeaderTests : IDisposable
             outer.CopyTo(pinned, 0);
             wire.Add(new PacketSlot(pinned, 0, pinned.Length, 0, pinned.Length), inUdp: false);
             wire.Flush();
+            GC.KeepAlive(pinned);
             (PacketSlot slot, Arrival arrival) = Next(receiver, receiver.Socket);
             Assert.True(link.Inbound.Process(ref slot, arrival, 1).Deliver, Packets.Counters(link.Receiver));
             Assert.Equal(inner, slot.Span.ToArray());
