@@ -60,7 +60,7 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
 
     /// <summary>
     /// Transforms packets of one flow, such as the segments of one large TCP packet. A single SA without byte and packet limits takes their
-    /// sequence numbers and counts them at one go.
+    /// sequence numbers and counts them at one go, unless somebody is told of each (AEVENTs).
     /// </summary>
     /// <param name="packets">The packets, in the order in which they will be sent.</param>
     /// <param name="bundle">The SAs.</param>
@@ -75,7 +75,7 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
         {
             return;
         }
-        if (bundle.Chain.Length != 1 || bundle.IsAggregating || bundle.Chain[0].HasCountLimits || packets.Length < 2)
+        if (bundle.Chain.Length != 1 || bundle.IsAggregating || bundle.Chain[0].HasCountLimits || packets.Length < 2 || space.KeyManagers.ListensForAevents)
         {
             for (int i = 0; i < packets.Length; i++)
             {
@@ -200,7 +200,7 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
             }
             if (space.KeyManagers.ListensForAevents)
             {
-                space.PostReplay(sa);
+                space.PostReplay(sa, sa.Replay.Snapshot());
             }
         }
         sa.Account(bytes, count, now);

@@ -6,14 +6,13 @@ internal static class ReplayEvents
     private const uint ReasonReplay = 16, ReasonTimer = 32;   // XFRM_AE_CR, XFRM_AE_CE
 
     /// <summary>After the sequence numbers moved: XFRM_REPLAY_UPDATE.</summary>
-    public static void OnUpdate(XfrmNamespace space, SecurityAssociation sa, in XfrmLifetimeCur lifetime)
+    public static void OnUpdate(XfrmNamespace space, SecurityAssociation sa, ReplayState now, in XfrmLifetimeCur lifetime)
     {
         if (sa.State == SaState.Dead || !space.KeyManagers.ListensForAevents)
         {
             return;
         }
-        ReplayState now = sa.Replay.Snapshot(), last = sa.LastNotifiedReplay;
-        if (sa.ReplayMaxDiff == 0 || Moved(now, last) < sa.ReplayMaxDiff)
+        if (sa.ReplayMaxDiff == 0 || Moved(now, sa.LastNotifiedReplay) < sa.ReplayMaxDiff)
         {
             if (sa.Timer.ReplayDeferred)
             {

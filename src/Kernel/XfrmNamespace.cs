@@ -95,7 +95,10 @@ public sealed class XfrmNamespace : IDisposable
         Post(new PacketEvent { Kind = PacketEventKind.Mapping, Sa = sa, Address = address, Port = port });
 
     /// <summary>Sequence numbers moved while somebody listens for AEVENTs; said before the packet is counted.</summary>
-    public void PostReplay(SecurityAssociation sa) => Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Lifetime = sa.CurrentLifetime });
+    /// <param name="sa">Whose.</param>
+    /// <param name="state">To where: by the time it is told they may have moved on.</param>
+    public void PostReplay(SecurityAssociation sa, ReplayState state) =>
+        Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Replay = state, Lifetime = sa.CurrentLifetime });
 
     /// <summary>Runs what the packet path posted and what is due. Tests call it themselves; otherwise it runs by itself.</summary>
     public void RunPending()
@@ -167,7 +170,7 @@ public sealed class XfrmNamespace : IDisposable
                 Mappings.Tell(this, posted.Sa!, posted.Address, posted.Port);
                 break;
             case PacketEventKind.Replay:
-                ReplayEvents.OnUpdate(this, posted.Sa!, posted.Lifetime);
+                ReplayEvents.OnUpdate(this, posted.Sa!, posted.Replay!, posted.Lifetime);
                 break;
         }
     }
@@ -184,5 +187,6 @@ public sealed class XfrmNamespace : IDisposable
         public XfrmAddress Address { get; init; }
         public Be16 Port { get; init; }
         public XfrmLifetimeCur Lifetime { get; init; }
+        public ReplayState? Replay { get; init; }
     }
 }

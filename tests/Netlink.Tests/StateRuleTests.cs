@@ -87,6 +87,23 @@ public sealed class StateRuleTests : IDisposable
         Assert.Null(_events.Receive());
     }
 
+    [Fact]
+    public void An_AEVENT_tells_the_number_that_made_it_due_however_late_it_is_told()
+    {
+        Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), [(XfrmAttr.ReplayThresh, Client.Bytes(2u))]);
+        NextEvent();
+        SecurityAssociation sa = _space.Sad.All.Single();
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.True(sa.Replay.TryReserve(1, out _));
+            _space.PostReplay(sa, sa.Replay.Snapshot());
+        }
+        _space.RunPending();
+        Assert.Equal((ushort)XfrmMsg.NewAe, NextType());   // of the second packet
+        Assert.Equal((ushort)XfrmMsg.NewAe, NextType());   // of the fourth
+        Assert.Null(_events.Receive());
+    }
+
     [Theory]
     [InlineData(IpProtocol.Routing)]
     [InlineData(IpProtocol.DstOpts)]
@@ -103,7 +120,7 @@ public sealed class StateRuleTests : IDisposable
     private void Move(SecurityAssociation sa)
     {
         Assert.True(sa.Replay.TryReserve(1, out _));
-        _space.PostReplay(sa);
+        _space.PostReplay(sa, sa.Replay.Snapshot());
         _space.RunPending();
     }
 
