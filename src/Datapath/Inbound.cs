@@ -99,7 +99,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
             }
             if (sa.Replay.Window != 0 && space.KeyManagers.ListensForAevents)
             {
-                space.PostReplay(sa, sa.Replay.Snapshot());
+                space.PostReplay(sa);
             }
             sa.Account(packet.Length, 1, now);
             fixChecksum |= layer.EncapType != 0 && sa.Mode == XfrmMode.Transport;

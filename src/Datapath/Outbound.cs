@@ -200,7 +200,7 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
             }
             if (space.KeyManagers.ListensForAevents)
             {
-                space.PostReplay(sa, sa.Replay.Snapshot());
+                space.PostReplay(sa);
             }
         }
         sa.Account(bytes, count, now);

@@ -94,11 +94,9 @@ public sealed class XfrmNamespace : IDisposable
     public void PostMapping(SecurityAssociation sa, in XfrmAddress address, Be16 port) =>
         Post(new PacketEvent { Kind = PacketEventKind.Mapping, Sa = sa, Address = address, Port = port });
 
-    /// <summary>Sequence numbers moved while somebody listens for AEVENTs; said before the packet is counted.</summary>
-    /// <param name="sa">Whose.</param>
-    /// <param name="state">To where: by the time it is told they may have moved on.</param>
-    public void PostReplay(SecurityAssociation sa, ReplayState state) =>
-        Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Replay = state, Lifetime = sa.CurrentLifetime });
+    /// <summary>Sequence numbers moved while somebody listens for AEVENTs; said before the packet is counted. By the time it is told they may have moved on.</summary>
+    public void PostReplay(SecurityAssociation sa) =>
+        Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Replay = sa.Replay.Snapshot(), Lifetime = sa.CurrentLifetime });
 
     /// <summary>Runs what the packet path posted and what is due. Tests call it themselves; otherwise it runs by itself.</summary>
     public void RunPending()

@@ -68,7 +68,7 @@ public sealed class NatTests(ITestOutputHelper output) : Scenario(output)
                 Wait.Seconds(1.5);
                 // The router forgets its mappings and gives ports out of another range.
                 Rebind(pair, $"{round + 1}0000-{round + 1}9999");
-                Wait.Until(() => pair.RightDaemon.IpXfrm(pair.Net.Right, "state").Contains($"sport 4500 dport {round + 1}", StringComparison.Ordinal), $"right follows to the new port ({round})", TimeSpan.FromSeconds(60));
+                Wait.Until(() => pair.RightDaemon.IpXfrm(pair.Net.Right, "state").Contains($"sport 4500 dport {round + 1}", StringComparison.Ordinal), $"right follows to the new port ({round})");
             }
             IperfReport report = Iperf.Finish(iperf, TimeSpan.FromSeconds(60));
             Assert.True(report.Bytes > 5_000_000, $"only {report.Bytes} octets passed");

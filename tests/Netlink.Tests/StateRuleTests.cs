@@ -96,7 +96,7 @@ public sealed class StateRuleTests : IDisposable
         for (int i = 0; i < 4; i++)
         {
             Assert.True(sa.Replay.TryReserve(1, out _));
-            _space.PostReplay(sa, sa.Replay.Snapshot());
+            _space.PostReplay(sa);
         }
         _space.RunPending();
         Assert.Equal((ushort)XfrmMsg.NewAe, NextType());   // of the second packet
@@ -120,7 +120,7 @@ public sealed class StateRuleTests : IDisposable
     private void Move(SecurityAssociation sa)
     {
         Assert.True(sa.Replay.TryReserve(1, out _));
-        _space.PostReplay(sa, sa.Replay.Snapshot());
+        _space.PostReplay(sa);
         _space.RunPending();
     }
 

@@ -61,7 +61,7 @@ internal static class ReplayTraffic
         }
         if (space.KeyManagers.ListensForAevents)
         {
-            space.PostReplay(sa, sa.Replay.Snapshot());
+            space.PostReplay(sa);
         }
         space.RunPending();
         sa.Account(length, 1, space.WallSeconds);
