@@ -5,7 +5,7 @@ namespace Xfrmd.Datapath.Tests;
 /// <summary>A packet that goes through allocates nothing.</summary>
 public sealed class AllocationTests
 {
-    private const int Packets_ = 500;
+    private const int Packets_ = 500, Rounds = 3;
 
     private static readonly Dictionary<string, Func<SecurityAssociation[]>> Chains = new()
     {
@@ -35,14 +35,19 @@ public sealed class AllocationTests
         {
             Assert.True(Pass(link, packet, buffer));
         }
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        bool all = true;
-        for (int i = 0; i < Packets_; i++)
+        // The runtime itself allocates once now and then, when it compiles anew what runs. A path that allocates does so in every round.
+        long allocated = -1;
+        for (int round = 0; round < Rounds && allocated != 0; round++)
         {
-            all &= Pass(link, packet, buffer);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            bool all = true;
+            for (int i = 0; i < Packets_; i++)
+            {
+                all &= Pass(link, packet, buffer);
+            }
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(all, Packets.Counters(link.Sender) + Packets.Counters(link.Receiver));
         }
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        Assert.True(all, Packets.Counters(link.Sender) + Packets.Counters(link.Receiver));
         Assert.Equal(0, allocated);
     }
 
