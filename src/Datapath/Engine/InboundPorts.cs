@@ -5,13 +5,21 @@ using Xfrmd.Linux.Packets;
 
 namespace Xfrmd.Datapath.Engine;
 
-/// <summary>The sockets that one inbound thread waits on. Changed by that thread only.</summary>
-internal sealed class InboundPorts(SafeFileHandle wake)
+/// <summary>
+/// The sockets that one inbound thread waits on, and the ordinary device while it works that too (<see cref="OutboundTurn"/>). Changed by that
+/// thread only.
+/// </summary>
+/// <param name="wake">Ends its waiting.</param>
+/// <param name="outbound">The ordinary device.</param>
+/// <param name="wakeOutbound">Wakes the device's own thread.</param>
+internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, Action wakeOutbound)
 {
     private const int LargeBatch = 64, RingRounds = 16;
     private readonly ShortSleep _pause = new(wake, ArrivalRate.PauseMicroseconds);
-    private readonly ArrivalRate _rate = new();
-    private int _lastBatch;
+    private static readonly TimeProvider Time = TimeProvider.System;
+    private readonly ArrivalRate _rate = new(), _outboundRate = new();
+    private int _lastBatch, _lastReads;
+    private bool _isJoined;
     private readonly List<(SafeFileHandle Socket, IArrivalPort Port)> _ports = [];
     private ReadyWait? _wait;
 
@@ -65,21 +73,27 @@ internal sealed class InboundPorts(SafeFileHandle wake)
         _wait = null;
     }
 
-    /// <summary>Waits, and handles a batch of each port that has packets.</summary>
+    /// <summary>Waits, and handles a batch of each port that has packets, and of the device.</summary>
     public void Step(InboundWorker worker)
     {
-        _wait ??= new ReadyWait([wake, .. _ports.Select(p => p.Socket)]);
-        bool isBusy = _rate.IsBusy;
-        if (isBusy && _lastBatch < LargeBatch)
+        bool joined = !outbound.IsApart;
+        if (_wait is null || joined != _isJoined)
+        {
+            _isJoined = joined;
+            _wait = new ReadyWait([wake, .. _ports.Select(p => p.Socket), .. joined ? [outbound.Queue] : (ReadOnlySpan<SafeFileHandle>)[]]);
+        }
+        bool isBusy = _rate.IsBusy || (joined && _outboundRate.IsBusy);
+        if (isBusy && _lastBatch < LargeBatch && _lastReads == 0)
         {
             _pause.Sleep();
         }
-        uint ready = _wait.Wait(isBusy ? 0 : worker.WaitMilliseconds);
+        uint ready = _wait.Wait(isBusy ? 0 : Patience(worker, joined));
         worker.Expire();
         if (isBusy)
         {
             _ = Direct?.Look(out _);
         }
+        long start = Time.GetTimestamp();
         _lastBatch = 0;
         for (int i = 0; i < _ports.Count; i++)
         {
@@ -89,5 +103,34 @@ internal sealed class InboundPorts(SafeFileHandle wake)
             }
         }
         _rate.Add(_lastBatch);
+        outbound.AddInbound(Time.GetTimestamp() - start);
+        if (joined)
+        {
+            RunOutbound();
+        }
+    }
+
+    /// <summary>What the host has answered to packets that have just come in is there already, and needs no second waking.</summary>
+    private void RunOutbound()
+    {
+        _lastReads = outbound.RunOnce();
+        _outboundRate.Add(_lastReads);
+        bool changes = outbound.Judge();
+        if (outbound.Worker.IsDeviceGone)
+        {
+            outbound.StayApart();
+            changes = true;
+        }
+        if (changes)
+        {
+            _lastReads = 0;
+            wakeOutbound();
+        }
+    }
+
+    private int Patience(InboundWorker worker, bool joined)
+    {
+        int inwards = worker.WaitMilliseconds, outwards = joined ? outbound.Worker.WaitMilliseconds : -1;
+        return inwards < 0 ? outwards : outwards < 0 ? inwards : Math.Min(inwards, outwards);
     }
 }

@@ -36,7 +36,9 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     private LocalAddresses? _local;
     private DirectPaths? _direct;
     private InboundPorts? _ports;
+    private static readonly Action Nothing = () => { };   // posted to wake a thread
     private WorkerThread? _inboundThread;
+    private (OutboundTurn Turn, WorkerThread Thread) _ordinary;
     private NetfilterSteering? _steering;
     private volatile SteeringDevice[] _devices = [];
     private string? _failure;
@@ -183,7 +185,8 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         InboundWorker? worker = null;
         InboundPorts? ports = null;
         WorkerThread thread = new("xfrmd-in-0", _ => ports!.Step(worker!), () => worker!.Dispose(), _logger);
-        ports = _ports = new InboundPorts(thread.Wake.Handle);
+        (OutboundTurn turn, WorkerThread outbound) = _ordinary;
+        ports = _ports = new InboundPorts(thread.Wake.Handle, turn, () => outbound.Post(Nothing));
         worker = new InboundWorker(_space, _local!, TunForInbound, worker: 0, Captures.AddTap(), _direct);
         TwiceFilter? filter = null;
         if (_direct is not null)
@@ -240,7 +243,8 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct.View());
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
         OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap);
-        ReadyWait? wait = null;
+        OutboundTurn turn = new(worker, queue.Handle, mayJoin: device.IfId == 0);
+        ReadyWait? wait = null, parked = null;
         ShortSleep? pause = null;
         ArrivalRate rate = new();
         bool gone = false;
@@ -248,9 +252,19 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             $"xfrmd-out-{number - 1}",
             wake =>
             {
-                int reads = worker.RunOnce();
+                if (!turn.IsApart)
+                {
+                    parked ??= new ReadyWait(wake.Handle);
+                    _ = parked.Wait();
+                    return;
+                }
+                int reads = turn.RunOnce();
                 rate.Add(reads);
-                if (reads == 0 && rate.IsBusy)
+                if (turn.Judge())
+                {
+                    _inboundThread?.Post(Nothing);
+                }
+                else if (reads == 0 && rate.IsBusy)
                 {
                     pause ??= new ShortSleep(wake.Handle, ArrivalRate.PauseMicroseconds);
                     pause.Sleep();
@@ -267,17 +281,20 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                     }
                 }
             },
-            () =>
+            () => turn.Close(() =>
             {
-                worker.Dispose();
                 query.Dispose();
                 v4.Dispose();
                 v6?.Dispose();
                 direct?.Dispose();
-            },
+            }),
             _logger);
+        if (device.IfId == 0)
+        {
+            _ordinary = (turn, thread);
+        }
         _devices = [.. _devices, device];
-        _outboundSweeps = _outboundSweeps.Add(thread, worker.Sweep);
+        _outboundSweeps = _outboundSweeps.Add(thread, turn.Sweep);
         _outboundThreads[device] = thread;
         AddWorker(thread);
     }

@@ -13,7 +13,7 @@ namespace Xfrmd.Datapath.Engine;
 /// </summary>
 public sealed class OutboundWorker : IDisposable
 {
-    private const int MaxSlots = 128, MaxReads = 64, FlushAt = 40;
+    private const int MaxSlots = 128, MaxReads = 64, MaxPackets = 256, FlushAt = 40;
     private const int ReadSize = VnetHeader.Size + 65536, CacheLine = 64;
     private const int ArenaSize = 512 * 1024, SegmentArenaSize = 384 * 1024, FragmentArenaSize = 256 * 1024;
     private const ulong PathLifetime = 5;
@@ -39,6 +39,7 @@ public sealed class OutboundWorker : IDisposable
     private readonly PacketSlot[] _slots = new PacketSlot[MaxSlots];
     private readonly OutboundVerdict[] _verdicts = new OutboundVerdict[MaxSlots];
     private int _count;
+    private int _taken;
     private int _runStart;
     private OutboundFlow? _runFlow;
     private int _arenaUsed;
@@ -74,7 +75,8 @@ public sealed class OutboundWorker : IDisposable
             ReleaseHeld();
         }
         int reads = 0;
-        while (reads < MaxReads)
+        _taken = 0;
+        while (reads < MaxReads && _taken < MaxPackets)
         {
             if (_arenaUsed + PacketSlot.Headroom + ReadSize + PacketSlot.Tailroom > ArenaSize)
             {
@@ -222,6 +224,7 @@ public sealed class OutboundWorker : IDisposable
             _runFlow = flow;
         }
         _slots[_count++] = slot;
+        _taken++;
     }
 
     private OutboundFlow? FindFlow(Span<byte> packet)
