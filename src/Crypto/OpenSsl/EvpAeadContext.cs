@@ -4,18 +4,33 @@ namespace Xfrmd.Crypto.OpenSsl;
 internal sealed unsafe class EvpAeadContext : AeadContext
 {
     private const int SetIvLength = 0x9, SetTag = 0x11;
+    private const int GcmNonce = 12, GcmTag = 16;
+    private static readonly Lazy<bool> IvsAgree = new(CompareIvs);
 
     private readonly CipherContextHandle _encrypt, _decrypt;
     private readonly bool _ccm;
 
-    public EvpAeadContext(nint cipher, bool ccm, ReadOnlySpan<byte> key, int nonceLength, int tagLength)
+    // EVP_CipherInit_ex asks the provider how long the IV is each time, by a walk over the names of its parameters.
+    private readonly bool _ivIsParameter;
+    private bool _isSealing;
+
+    /// <param name="cipher">From <see cref="LibCrypto.Cipher"/>.</param>
+    /// <param name="ccm">It is AES-CCM.</param>
+    /// <param name="ivIsParameter">It is AES-GCM, and <see cref="GcmTakesIvAsParameter"/>.</param>
+    /// <param name="key">Without salt.</param>
+    /// <param name="nonceLength">Bytes.</param>
+    /// <param name="tagLength">Bytes.</param>
+    public EvpAeadContext(nint cipher, bool ccm, bool ivIsParameter, ReadOnlySpan<byte> key, int nonceLength, int tagLength)
     {
-        _ccm = ccm;
+        (_ccm, _ivIsParameter, _isSealing) = (ccm, ivIsParameter, true);
         _encrypt = Keyed(cipher, ccm, key, nonceLength, tagLength, encrypt: 1);
 
         // The others serve both directions with one context; CCM chooses its code when it is given the key.
         _decrypt = ccm ? Keyed(cipher, ccm, key, nonceLength, tagLength, encrypt: 0) : _encrypt;
     }
+
+    /// <summary>This libcrypto has the other way to give an IV.</summary>
+    public static bool GcmTakesIvAsParameter => IvsAgree.Value;
 
     public override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> aad, ReadOnlySpan<byte> moreAad, Span<byte> data, Span<byte> tag)
     {
@@ -25,7 +40,17 @@ internal sealed unsafe class EvpAeadContext : AeadContext
         OsslParam* parameters = stackalloc OsslParam[2];
         fixed (byte* n = nonce, a = aad, m = moreAad, d = data, t = tag)
         {
-            LibCrypto.Check(LibCrypto.InitIv(context, 0, 0, null, n, 1));
+            if (_ivIsParameter && _isSealing)
+            {
+                parameters[0] = OsslParam.WholeIv(n);
+                LibCrypto.Check(LibCrypto.SetParameters(context, parameters));
+            }
+            else
+            {
+                _isSealing = true;
+                LibCrypto.Check(LibCrypto.InitIv(context, 0, 0, null, n, 1));
+            }
+
             Feed(context, a, aad.Length, m, moreAad.Length, data.Length);
             if (data.Length > 0)
             {
@@ -46,11 +71,20 @@ internal sealed unsafe class EvpAeadContext : AeadContext
         nint context = _decrypt.Raw;
         int written;
         bool authentic;
-        OsslParam* parameters = stackalloc OsslParam[2];
+        OsslParam* parameters = stackalloc OsslParam[3];
         fixed (byte* n = nonce, a = aad, m = moreAad, d = data, t = tag)
         {
-            LibCrypto.Check(LibCrypto.InitIv(context, 0, 0, null, n, 0));
             parameters[0] = OsslParam.Tag(t, tag.Length);
+            if (_ivIsParameter && !_isSealing)
+            {
+                parameters[1] = OsslParam.WholeIv(n);
+            }
+            else
+            {
+                _isSealing = false;
+                LibCrypto.Check(LibCrypto.InitIv(context, 0, 0, null, n, 0));
+            }
+
             LibCrypto.Check(LibCrypto.SetParameters(context, parameters));
             Feed(context, a, aad.Length, m, moreAad.Length, data.Length);
 
@@ -87,6 +121,36 @@ internal sealed unsafe class EvpAeadContext : AeadContext
         }
 
         return context;
+    }
+
+    /// <summary>Whether this libcrypto seals the same with the IV given either way, more than once with one key.</summary>
+    private static bool CompareIvs()
+    {
+        ReadOnlySpan<byte> key = "a key of 16 byte"u8;
+        nint cipher = LibCrypto.Cipher("AES-128-GCM");
+        using EvpAeadContext one = new(cipher, ccm: false, ivIsParameter: false, key, GcmNonce, GcmTag);
+        using EvpAeadContext other = new(cipher, ccm: false, ivIsParameter: true, key, GcmNonce, GcmTag);
+        Span<byte> tag = stackalloc byte[GcmTag], otherTag = stackalloc byte[GcmTag], nonce = stackalloc byte[GcmNonce];
+        for (byte round = 1; round <= 3; round++)
+        {
+            nonce.Fill(round);
+            one.Seal(nonce, key, [], [], tag);
+            try
+            {
+                other.Seal(nonce, key, [], [], otherTag);
+            }
+            catch (InvalidOperationException)
+            {
+                return false;
+            }
+
+            if (!tag.SequenceEqual(otherTag))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private void Feed(nint context, byte* aad, int aadLength, byte* moreAad, int moreAadLength, int dataLength)

@@ -29,6 +29,7 @@ internal sealed class OpenSslBackend : CryptoBackend
     public override AeadContext CreateAead(AeadKind kind, ReadOnlySpan<byte> key, int nonceLength, int tagLength)
     {
         int bits = key.Length * 8;
+        bool gcm = kind is AeadKind.AesGcm or AeadKind.AesGmac;
         nint cipher = kind switch
         {
             AeadKind.AesGcm or AeadKind.AesGmac => LibCrypto.Cipher($"AES-{bits}-GCM"),
@@ -36,7 +37,7 @@ internal sealed class OpenSslBackend : CryptoBackend
             _ => LibCrypto.Cipher("ChaCha20-Poly1305"),
         };
         return cipher != 0
-            ? new EvpAeadContext(cipher, kind == AeadKind.AesCcm, key, nonceLength, tagLength)
+            ? new EvpAeadContext(cipher, kind == AeadKind.AesCcm, gcm && EvpAeadContext.GcmTakesIvAsParameter, key, nonceLength, tagLength)
             : _managed.CreateAead(kind, key, nonceLength, tagLength);
     }
 

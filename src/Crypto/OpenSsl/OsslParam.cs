@@ -24,6 +24,17 @@ internal unsafe struct OsslParam
         }
     }
 
+    /// <summary>
+    /// <c>OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED</c> with the size -1: the whole IV, as <c>EVP_CTRL_AEAD_SET_IV_FIXED</c> sets it. AES-GCM only.
+    /// </summary>
+    public static OsslParam WholeIv(byte* iv)
+    {
+        fixed (byte* key = "tlsivfixed"u8)
+        {
+            return new OsslParam { Key = key, DataType = OctetString, Data = iv, DataSize = nuint.MaxValue };
+        }
+    }
+
     /// <summary><c>OSSL_CIPHER_PARAM_PADDING</c>.</summary>
     public static OsslParam Padding(uint* value)
     {

@@ -13,7 +13,7 @@ namespace Xfrmd.Datapath.Engine;
 /// </summary>
 public sealed class OutboundWorker : IDisposable
 {
-    private const int MaxSlots = 128, MaxReads = 64, MaxPackets = 256, FlushAt = 40;
+    private const int MaxSlots = 128, MaxReads = 64, MaxPackets = 256, FlushAt = 82;
     private const int ReadSize = VnetHeader.Size + 65536, CacheLine = 64;
     private const int ArenaSize = 512 * 1024, SegmentArenaSize = 384 * 1024, FragmentArenaSize = 256 * 1024;
     private const ulong PathLifetime = 5;
