@@ -193,6 +193,20 @@ public sealed class Spd
         _space.Observers.SocketPolicyChanged(socketInode, next.In, next.Out);
     }
 
+    /// <summary>Policies of sockets that nobody has open any more go (<c>xfrm_sk_free_policy</c>). Nobody tells us, so who counts or lists policies asks.</summary>
+    public void ForgetClosedSockets()
+    {
+        if (_socketPolicies.Length == 0)
+        {
+            return;
+        }
+        foreach (ulong inode in _space.ClosedSockets([.. _socketPolicies.Select(s => s.Inode)]))
+        {
+            SetSocketPolicy(inode, PolicyDirection.In, null);
+            SetSocketPolicy(inode, PolicyDirection.Out, null);
+        }
+    }
+
     // policy_hash_bysel, xfrm_policy_inexact_alloc_chain
     private PolicyList ListOf(Policy policy)
     {

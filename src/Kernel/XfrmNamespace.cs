@@ -13,6 +13,7 @@ public sealed class XfrmNamespace : IDisposable
         new BoundedChannelOptions(MaxPosted) { SingleReader = false, FullMode = BoundedChannelFullMode.DropWrite });
     private static readonly Func<XfrmAddress, ushort, uint, XfrmAddress?> NoSource = static (_, _, _) => null;
     private static readonly Func<int, bool> AnyInterface = static index => index > 0;
+    private static readonly Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> NoSocketClosed = static _ => [];
     private int _scheduled;
     private int _generation;
     private volatile bool _disposed;
@@ -61,6 +62,9 @@ public sealed class XfrmNamespace : IDisposable
 
     /// <summary>Whether the namespace has an interface of this number (<c>dev_get_by_index</c>).</summary>
     public Func<int, bool> HasInterface { get; set; } = AnyInterface;
+
+    /// <summary>Which of these sockets, by inode, are closed: their policies went with them (<c>xfrm_sk_free_policy</c>).</summary>
+    public Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> ClosedSockets { get; set; } = NoSocketClosed;
 
     /// <summary>Changes whenever a policy or SA comes, goes or changes: what a flow cache compares (<c>genid</c>).</summary>
     public int Generation => Volatile.Read(ref _generation);
@@ -132,7 +136,7 @@ public sealed class XfrmNamespace : IDisposable
             _disposed = true;
             Timers.Dispose();
             Observers.Clear();
-            (SourceAddressFor, HasInterface) = (NoSource, AnyInterface);
+            (SourceAddressFor, HasInterface, ClosedSockets) = (NoSource, AnyInterface, NoSocketClosed);
         }
     }
 

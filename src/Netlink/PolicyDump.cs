@@ -8,7 +8,7 @@ namespace Xfrmd.Netlink;
 internal sealed class PolicyDump(XfrmNamespace space) : INetlinkDump
 {
     private const uint DirectionBits = 7;
-    private readonly DatabaseWalk<Policy> _walk = space.Spd.Walk();
+    private readonly DatabaseWalk<Policy> _walk = Begin(space.Spd);
 
     public Errno Start(ExtAck extAck) => Errno.None;
 
@@ -26,4 +26,10 @@ internal sealed class PolicyDump(XfrmNamespace space) : INetlinkDump
     public void Advance() => _walk.Advance();
 
     public void Dispose() => _walk.Dispose();
+
+    private static DatabaseWalk<Policy> Begin(Spd spd)
+    {
+        spd.ForgetClosedSockets();
+        return spd.Walk();
+    }
 }

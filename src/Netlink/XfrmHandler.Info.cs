@@ -49,6 +49,7 @@ internal sealed partial class XfrmHandler
     private Outcome GetSpdInfo(ref XfrmRequest request)
     {
         Spd spd = _space.Spd;
+        spd.ForgetClosedSockets();
         using NlWriter writer = new(TypicalReply);
         int start = writer.BeginMessage(XfrmMsg.NewSpdInfo, NlMsgFlags.None, request.Header.Seq, request.Socket.Port, request.Body<uint>());
         writer.Put((ushort)SpdInfoAttr.Info, new XfrmuSpdInfo

@@ -8,7 +8,7 @@ namespace Xfrmd.PfKey;
 internal sealed class PolicyDump(XfrmNamespace space) : IPfKeyDump
 {
     private const int DirectionBits = 7;
-    private readonly DatabaseWalk<Policy> _walk = space.Spd.Walk();
+    private readonly DatabaseWalk<Policy> _walk = Begin(space.Spd);
 
     public bool HasNext()
     {
@@ -29,4 +29,10 @@ internal sealed class PolicyDump(XfrmNamespace space) : IPfKeyDump
     public void Advance() => _walk.Advance();
 
     public void Dispose() => _walk.Dispose();
+
+    private static DatabaseWalk<Policy> Begin(Spd spd)
+    {
+        spd.ForgetClosedSockets();
+        return spd.Walk();
+    }
 }

@@ -114,6 +114,21 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
         Assert.True(listed.Count == 0, "Listed in docs/compat.md, but answered alike:\n" + string.Join('\n', listed));
     });
 
+    private const string SocketPolicy = """
+        import socket, struct, subprocess
+        def listed(): return subprocess.run(["ip", "xfrm", "policy", "list"], capture_output=True, text=True, check=True).stdout.count("socket ")
+        selector = bytes(40) + struct.pack("=HBBB3xiI", socket.AF_INET, 0, 0, 0, 0, 0)
+        policy = selector + b"\xff" * 32 + bytes(64) + struct.pack("=IIBBBB4x", 0, 0, 1, 0, 0, 0)
+        one, two = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for s in (one, two): s.setsockopt(socket.IPPROTO_IP, 17, policy)
+        print(listed()); again = one.dup(); one.close(); print(listed()); again.close(); print(listed())
+        two.setsockopt(socket.IPPROTO_IP, 17, None, 0); print(listed())
+        """;
+
+    [Fact]
+    public void A_socket_takes_its_policies_with_it_when_nobody_has_it_open_any_more() => Play(pair, () =>
+        Assert.Equal("2\n2\n1\n0\n", pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("python3"), "-c", SocketPolicy))));
+
     [Fact]
     public void The_exit_code_and_signals_are_the_programs_own() => Play(pair, () =>
     {

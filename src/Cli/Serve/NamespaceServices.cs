@@ -24,6 +24,9 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     // Sockets that were given their policy before their port, as OpenIKED does it.
     private readonly HashSet<ulong> _bypassingUnbound = [];
 
+    // Sockets with policies that were seen open. Of another one (of a process that we cannot see) nobody can say that it is closed.
+    private readonly HashSet<ulong> _seenOpen = [];
+
     /// <param name="inode">The number in <c>net:[N]</c>.</param>
     /// <param name="netns">The namespace; owned from here on.</param>
     /// <param name="time">The SA clock.</param>
@@ -32,7 +35,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     public NamespaceServices(ulong inode, SafeFileHandle netns, TimeProvider time, ILoggerFactory logging, DatapathOptions options)
     {
         _netns = netns;
-        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface };
+        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets };
         _datapath = new NamespaceDatapath(Space, NetworkNamespace.Duplicate(netns), options, logging.CreateLogger("Xfrmd.Datapath"));
         Space.Observers.Add(_datapath);
         Space.Observers.Add(this);
@@ -129,6 +132,14 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
             _bypassing[socketInode] = socket;
         }
         WriteBypassPorts(bound);
+        if (inbound is null && outbound is null)
+        {
+            _seenOpen.Remove(socketInode);
+        }
+        else if (!_seenOpen.Contains(socketInode))
+        {
+            _seenOpen.UnionWith(OpenSockets.Among([socketInode]));
+        }
     }
 
     public void PolicyInserted(Policy policy, Policy? replaced)
@@ -160,6 +171,13 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
         }
         Space.Dispose();
         _netns.Dispose();
+    }
+
+    private HashSet<ulong> ClosedSockets(IReadOnlyCollection<ulong> sockets)
+    {
+        HashSet<ulong> closed = [.. sockets.Where(_seenOpen.Contains)];
+        closed.ExceptWith(OpenSockets.Among([.. closed]));
+        return closed;
     }
 
     private bool HasInterface(int index) => NetworkNamespace.Run(
