@@ -192,7 +192,7 @@ public static class Migration
             ReplayMaxAge = sa.ReplayMaxAge,
             CurrentLifetime = sa.CurrentLifetime,
             KmSeq = sa.KmSeq,
-            MappingMaxAge = sa.MappingMaxAge,
+            MappingMaxAge = (encap ?? sa.Encap) is null ? 0 : sa.MappingMaxAge,
             LastUsed = sa.LastUsed,
             Direction = sa.Direction,
             NatKeepaliveInterval = sa.NatKeepaliveInterval,

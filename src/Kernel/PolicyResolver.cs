@@ -111,15 +111,16 @@ public sealed class PolicyResolver
     private bool HasLarval(in PolicyTemplate template, in XfrmAddress remote, in XfrmAddress local, Policy policy, uint? pcpu) =>
         _space.Sad.FindLarval(policy.Mark, template.Family, template.Mode, template.Reqid, pcpu, template.Id.Proto, remote, local) is not null;
 
-    // xfrm_tmpl_resolve_one
+    // xfrm_tmpl_resolve, xfrm_tmpl_resolve_one
     private Verdict ResolveTemplates(Policy policy, in Flow flow, uint cpu, bool probe, List<SecurityAssociation> sas, ref XfrmAddress daddr, ref XfrmAddress saddr)
     {
+        // Templates count, whether or not there is an SA for each, and there is room for one less than a policy may have.
+        if (sas.Count + policy.TemplateArray.Length >= SecurityAssociation.MaxDepth)
+        {
+            return new Verdict(Errno.ENOBUFS);
+        }
         foreach (ref readonly PolicyTemplate template in policy.TemplateArray.AsSpan())
         {
-            if (sas.Count >= SecurityAssociation.MaxDepth)
-            {
-                return new Verdict(Errno.ENOBUFS);
-            }
             if (!TryTunnelEnds(template, flow, daddr, saddr, out XfrmAddress remote, out XfrmAddress local))
             {
                 return new Verdict(Errno.ENETUNREACH);

@@ -13,23 +13,27 @@ public static class SaInitializer
     /// <summary>Checks mode, type and crypto, builds the transforms, and makes the SA valid.</summary>
     public static Outcome Initialize(SecurityAssociation sa)
     {
-        // xfrm4_mode_map, xfrm6_mode_map: route optimization is of Mobile IPv6.
-        if (sa.Mode is not (XfrmMode.Transport or XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs)
-            && !(sa.Mode == XfrmMode.RouteOptimization && sa.Family == AddressFamily.Inet6))
+        // xfrm4_mode_map, xfrm6_mode_map, by the selector's family: route optimization is of Mobile IPv6.
+        ushort inner = sa.Selector.Family != AddressFamily.Unspec ? sa.Selector.Family : sa.Family;
+        if (inner is not (AddressFamily.Inet or AddressFamily.Inet6)
+            || (sa.Mode is not (XfrmMode.Transport or XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs)
+                && !(sa.Mode == XfrmMode.RouteOptimization && inner == AddressFamily.Inet6)))
         {
             return Outcome.Reject(Errno.EPROTONOSUPPORT, "Requested mode not found");
         }
         // A selector of another family needs a mode that can carry it (XFRM_MODE_FLAG_TUNNEL).
-        if (sa.Selector.Family != AddressFamily.Unspec && sa.Selector.Family != sa.Family
+        if (inner != sa.Family
             && sa.Mode is not (XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs))
         {
             return Outcome.Reject(Errno.EPROTONOSUPPORT, "Only tunnel modes can accommodate a change of family");
         }
+        // xfrm_get_type: MIGRATE may ask for an SA of any family.
+        bool typed = sa.Family is AddressFamily.Inet or AddressFamily.Inet6;
         Outcome outcome = sa.Id.Proto switch
         {
-            IpProtocol.Esp => InitializeEsp(sa),
-            IpProtocol.Ah => InitializeAh(sa),
-            IpProtocol.Comp => InitializeComp(sa),
+            IpProtocol.Esp when typed => InitializeEsp(sa),
+            IpProtocol.Ah when typed => InitializeAh(sa),
+            IpProtocol.Comp when typed => InitializeComp(sa),
             IpProtocol.Routing or IpProtocol.DstOpts when sa.Family == AddressFamily.Inet6 => InitializeMobility(sa),
             _ => Outcome.Reject(Errno.EPROTONOSUPPORT, "Requested type not found"),
         };

@@ -39,6 +39,22 @@ public sealed class PolicyResolverTests
     }
 
     [Fact]
+    public void Six_templates_are_too_many_for_a_packet()
+    {
+        using TestSpace test = new();
+        PolicyTemplate[] templates = [.. Enumerable.Range(1, 6).Select(i => TestSpace.Template(Left, Right, reqid: (uint)i, optional: true))];
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, templates), exclusive: true);
+        OutboundDecision decision = test.Space.Resolver.Resolve(Inner);
+        Assert.Equal((OutboundAction.Drop, Errno.ENOBUFS, XfrmCounter.OutPolError), (decision.Action, decision.Errno, decision.Counter));
+        test.Space.RunPending();
+        Assert.Empty(test.Manager.Acquires);
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, templates[1..]), exclusive: false);
+        Assert.Equal(OutboundAction.Bypass, test.Space.Resolver.Resolve(Inner).Action);
+        test.Space.RunPending();
+        Assert.Equal(5, test.Manager.Acquires.Count);
+    }
+
+    [Fact]
     public void The_default_policy_may_block_and_counts_nothing()
     {
         using TestSpace test = new();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Xfrmd.Crypto;
 using Xfrmd.Kernel;
 using Xfrmd.PfKey.Abi;
@@ -70,10 +71,11 @@ internal static class SaMessages
             writer.PutAddress(SadbExtType.AddressProxy, PfKeyNumbers.ProtoFromXfrm(sa.Selector.Proto), sa.Selector.PrefixlenS,
                 new SocketAddress(sa.Family, sa.Selector.Saddr, sa.Selector.Sport));
         }
+        int surplus = 0;
         if (keys)
         {
-            PutKey(writer, SadbExtType.KeyAuth, sa.Auth?.Key, sa.Auth?.KeyBits ?? 0);
-            PutKey(writer, SadbExtType.KeyEncrypt, sa.Crypt?.Key, sa.Crypt?.KeyBits ?? 0);
+            surplus += PutKey(writer, SadbExtType.KeyAuth, sa.Auth?.Key, sa.Auth?.KeyBits ?? 0);
+            surplus += PutKey(writer, SadbExtType.KeyEncrypt, sa.Crypt?.Key, sa.Crypt?.KeyBits ?? 0);
         }
         writer.Put(SadbExtType.XSa2, new SadbXSa2 { Mode = mode, Reqid = sa.Reqid });
         if (sa.Encap is { EncapType: not 0 } encap)
@@ -82,7 +84,7 @@ internal static class SaMessages
             writer.Put(SadbExtType.XNatTSport, new SadbXNatTPort { Port = encap.EncapSport });
             writer.Put(SadbExtType.XNatTDport, new SadbXNatTPort { Port = encap.EncapDport });
         }
-        writer.Complete();
+        writer.Complete(surplus);
         return writer;
     }
 
@@ -108,12 +110,18 @@ internal static class SaMessages
             | ((sa.Flags & SaFlags.NoPmtuDisc) != 0 ? SadbSaFlags.NoPmtuDisc : 0),
     };
 
-    private static void PutKey(PfKeyWriter writer, SadbExtType type, SecretKey? key, int bits)
+    // The header of a key is counted where it has bits, and written where it has bytes: 0xffffffff bits are none, as (bits + 7) / 8 overflows in 32 bits.
+    private static int PutKey(PfKeyWriter writer, SadbExtType type, SecretKey? key, int bits)
     {
-        // The length in bytes counts, too: 0xffffffff bits are none, as (bits + 7) / 8 overflows in 32 bits.
-        if (key is { Length: > 0 } && bits != 0)
+        if (key is null || bits == 0)
         {
-            key.Span.CopyTo(writer.Begin(type, new SadbKey { Bits = (ushort)bits }, ExtensionTable.Align(key.Length)));
+            return 0;
         }
+        if (key.Length == 0)
+        {
+            return Unsafe.SizeOf<SadbKey>();
+        }
+        key.Span.CopyTo(writer.Begin(type, new SadbKey { Bits = (ushort)bits }, ExtensionTable.Align(key.Length)));
+        return 0;
     }
 }
