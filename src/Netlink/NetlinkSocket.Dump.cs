@@ -6,8 +6,11 @@ namespace Xfrmd.Netlink;
 
 internal sealed partial class NetlinkSocket
 {
-    // NLMSG_GOODSIZE where a page has 4096 bytes, before anything is known of the program's buffer: what fits the buffers of strongSwan and of libnl without their asking for more.
-    private const int DumpDatagram = 3776;
+    /// <summary>
+    /// NLMSG_GOODSIZE where a page has 4096 bytes: the largest answer, and the largest part of a dump before anything is known of the program's
+    /// buffer (what fits the buffers of strongSwan and of libnl without their asking for more).
+    /// </summary>
+    public const int GoodSize = 3776;
 
     // SKB_WITH_OVERHEAD(32768): more is not sent at once, however large the program's buffer is.
     private const int LargestPart = 32768 - 320;
@@ -19,7 +22,7 @@ internal sealed partial class NetlinkSocket
     private NlMsgHdr _dumpRequest;
     private byte[]? _stalledPart;
     private bool _dumpUnread;
-    private volatile int _partSize = DumpDatagram;
+    private volatile int _partSize = GoodSize;
 
     public bool AwaitsReceiveSpace => _dump is not null || _stalledPart is not null || _dumpUnread;
 
@@ -96,7 +99,8 @@ internal sealed partial class NetlinkSocket
             {
                 return;
             }
-            if (writer.Length > size && before != 0)
+            // One that fits no part at all ends the dump: an empty part is its last.
+            if (writer.Length > size)
             {
                 writer.Truncate(before);
                 return;

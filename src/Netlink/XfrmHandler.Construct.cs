@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Xfrmd.Crypto;
@@ -8,8 +9,26 @@ namespace Xfrmd.Netlink;
 
 internal sealed partial class XfrmHandler
 {
-    // CPUs that the kernel we answer as may have (num_possible_cpus).
-    private static readonly uint PossibleCpus = (uint)Environment.ProcessorCount;
+    private static readonly uint PossibleCpus = CountPossibleCpus();
+
+    // num_possible_cpus: what the machine could have, whichever of them are ours to run on. The list has the form "0-3,8".
+    private static uint CountPossibleCpus()
+    {
+        try
+        {
+            uint count = 0;
+            foreach (string range in File.ReadAllText("/sys/devices/system/cpu/possible").Split(',', StringSplitOptions.TrimEntries))
+            {
+                string[] ends = range.Split('-');
+                count += uint.Parse(ends[^1], CultureInfo.InvariantCulture) - uint.Parse(ends[0], CultureInfo.InvariantCulture) + 1;
+            }
+            return count;
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return (uint)Environment.ProcessorCount;
+        }
+    }
 
     // xfrm_state_construct, step by step in its order: the first that fails is what the client is told.
     private Outcome Construct(SecurityAssociation sa, in XfrmUserSaInfo info, ref XfrmRequest request)

@@ -38,15 +38,15 @@ internal sealed partial class XfrmHandler
         {
             larval.Direction = direction;
         }
-        ReplyWith(larval, ref request);
-        return Outcome.Ok;
+        return ReplyWith(larval, ref request);
     }
 
     // xfrm_add_acquire: ACQUIRE as a request is told to the listeners as if a packet had asked.
     private Outcome AddAcquire(ref XfrmRequest request)
     {
         XfrmUserAcquire body = request.Body<XfrmUserAcquire>();
-        Outcome outcome = VerifyNewPolicy(body.Policy);
+        uint? cpu = request.Attributes.UInt32(XfrmAttr.SaPcpu);
+        Outcome outcome = cpu >= PossibleCpus ? Outcome.Reject(Errno.EINVAL, "pCPU number too big") : VerifyNewPolicy(body.Policy);
         if (outcome.IsOk)
         {
             outcome = NewSaVerifier.VerifySecurityContext(ref request);
@@ -72,7 +72,7 @@ internal sealed partial class XfrmHandler
                 Mode = template.Mode,
                 Reqid = template.Reqid,
                 Family = template.Family,
-                Pcpu = request.Attributes.UInt32(XfrmAttr.SaPcpu),
+                Pcpu = cpu,
             };
             (template.Aalgos, template.Ealgos, template.Calgos) = (body.Aalgos, body.Ealgos, body.Calgos);
             _space.KeyManagers.Acquire(asked, template, policy);

@@ -83,18 +83,19 @@ internal sealed partial class XfrmHandler
     private Outcome GetSa(ref XfrmRequest request)
     {
         Outcome outcome = Lookup(request.Body<XfrmUserSaId>(), ref request, out SecurityAssociation? sa);
-        if (outcome.IsOk)
-        {
-            ReplyWith(sa!, ref request);
-        }
-        return outcome;
+        return outcome.IsOk ? ReplyWith(sa!, ref request) : outcome;
     }
 
-    // xfrm_state_netlink
-    private static void ReplyWith(SecurityAssociation sa, ref XfrmRequest request)
+    // xfrm_state_netlink: what does not fit NLMSG_GOODSIZE (long keys of HMACs) is not told.
+    private static Outcome ReplyWith(SecurityAssociation sa, ref XfrmRequest request)
     {
         using NlWriter writer = new(TypicalReply);
         StateMessages.WriteState(writer, XfrmMsg.NewSa, NlMsgFlags.None, request.Header.Seq, request.Socket.Port, sa);
+        if (writer.Length > NetlinkSocket.GoodSize)
+        {
+            return Errno.EMSGSIZE;
+        }
         request.Socket.Reply(writer.Written);
+        return Outcome.Ok;
     }
 }

@@ -70,6 +70,89 @@ public sealed class StateRuleTests : IDisposable
         Assert.Empty(_space.Sad.All);
     }
 
+    /// <summary>An HMAC's key may have any length, and is told twice: with 1,685 bytes the answer would be longer than NLMSG_GOODSIZE.</summary>
+    [Theory]
+    [InlineData(1684, true)]
+    [InlineData(1685, false)]
+    public void An_SA_that_fits_no_answer_is_not_told_and_ends_a_dump(int keyBytes, bool fits)
+    {
+        Assert.Equal(0, Add(XfrmMsg.NewSa, Info("10.0.0.2", 0x1000), []));
+        XfrmUserSaInfo info = Info("10.0.0.3", 0x1000);
+        info.Id.Proto = IpProtocol.Ah;
+        byte[] key = [.. Client.Bytes(new XfrmAlgo { Name = XfrmAlgName.From("hmac(sha1)"), KeyLen = (uint)keyBytes * 8 }), .. new byte[keyBytes]];
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, (XfrmAttr.AlgAuth, key))));
+        XfrmUserSaId id = new() { Daddr = info.Id.Daddr, Spi = info.Id.Spi, Family = AddressFamily.Inet, Proto = IpProtocol.Ah };
+        Assert.Equal(fits ? 0 : -(int)Errno.EMSGSIZE, _client.Request(Client.Message(XfrmMsg.GetSa, NlMsgFlags.Ack, ++_seq, id)));
+        Assert.Equal(Errno.None, _client.Send(Client.Message(XfrmMsg.GetSa, NlMsgFlags.Dump, ++_seq, new XfrmUserSaId())));
+        List<ushort> types = [];
+        while (_client.Receive() is { } part)
+        {
+            types.Add(Client.TypeOf(part));
+        }
+        // The newest comes first: what does not fit leaves the part empty, and an empty part is the last.
+        Assert.Equal(fits ? [(ushort)XfrmMsg.NewSa, (ushort)XfrmMsg.NewSa, NlMsgType.Done] : [NlMsgType.Done], types);
+    }
+
+    [Theory]
+    [InlineData(IpProtocol.Esp)]
+    [InlineData(IpProtocol.Comp)]
+    public void An_SA_cannot_move_to_no_family(byte proto)
+    {
+        XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
+        info.Id.Proto = proto;
+        byte[] deflate = Client.Bytes(new XfrmAlgo { Name = XfrmAlgName.From("deflate") });
+        Assert.Equal(0, proto == IpProtocol.Esp
+            ? Add(XfrmMsg.NewSa, info, [])
+            : _client.Request(Client.Message(XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, (XfrmAttr.AlgComp, deflate))));
+        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, Reqid = 1, ModeByte = (byte)XfrmMode.Tunnel };
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
+            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+        XfrmUserMigrate entry = new()
+        {
+            OldDaddr = info.Id.Daddr, OldSaddr = info.Saddr, NewDaddr = info.Id.Daddr, NewSaddr = XfrmAddress.Parse("10.0.0.3"),
+            Proto = proto, Mode = (byte)XfrmMode.Tunnel, Reqid = 1, OldFamily = AddressFamily.Inet, NewFamily = AddressFamily.Unspec,
+        };
+        SecurityAssociation[] before = [.. _space.Sad.All];
+        Assert.Equal(-(int)Errno.ENODATA, _client.Request(Client.Message(XfrmMsg.Migrate, NlMsgFlags.Ack, ++_seq,
+            new XfrmUserPolicyId { Sel = Client.Selector(1), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Migrate, Client.Bytes(entry)))));
+        Assert.Equal(before, _space.Sad.All);
+    }
+
+    [Fact]
+    public void An_ACQUIRE_for_a_CPU_that_cannot_be_is_refused_first() => Assert.Equal(-(int)Errno.EINVAL,
+        _client.Request(Client.Message(XfrmMsg.Acquire, NlMsgFlags.Ack, ++_seq, new XfrmUserAcquire { Policy = new XfrmUserPolicyInfo { Sel = Client.Selector(1) } },
+            (XfrmAttr.SaPcpu, Client.Bytes(uint.MaxValue - 1)))));
+
+    [Fact]
+    public void Policies_of_closed_sockets_are_gone_for_who_counts_or_lists_them()
+    {
+        ulong[] closed = [];
+        _space.ClosedSockets = sockets => [.. sockets.Intersect(closed)];
+        XfrmUserPolicyInfo info = new() { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out };
+        foreach (ulong socket in new ulong[] { 7, 8 })
+        {
+            Assert.Equal(Errno.None, NetlinkXfrmFamily.CompileSocketPolicy(AddressFamily.Inet, 17, Client.Bytes(info), out Policy? policy));
+            _space.Spd.SetSocketPolicy(socket, PolicyDirection.Out, policy);
+        }
+        Assert.Equal(2, Listed());
+        closed = [7];
+        Assert.Equal(1, Listed());
+        closed = [7, 8];
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.GetSpdInfo, NlMsgFlags.Ack, ++_seq, 0u)));
+        Assert.Equal(0, _space.Spd.SocketPolicyCount(PolicyDirection.Out));
+
+        int Listed()
+        {
+            Assert.Equal(Errno.None, _client.Send(Client.DumpPolicies(++_seq)));
+            int policies = 0;
+            while (_client.Receive() is { } part)
+            {
+                policies += part.Length / 188;   // messages of 16 + 168 + 4 + 6 bytes, or DONE
+            }
+            return policies;
+        }
+    }
+
     [Fact]
     public void The_AEVENT_timer_runs_from_the_start_and_without_news_lets_the_next_packet_tell()
     {

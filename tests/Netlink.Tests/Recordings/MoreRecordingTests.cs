@@ -6,10 +6,10 @@ using Xfrmd.Replay;
 namespace Xfrmd.Netlink.Tests.Recordings;
 
 /// <summary>
-/// <c>linux-6.12.jsonl.gz</c>: what a Linux 6.12.117 answered to some 1,500 more scenarios, which a program made up: every algorithm with
+/// <c>linux-6.12.jsonl.gz</c>: what a Linux 6.12.117 answered to some 1,700 more scenarios, which a program made up: every algorithm with
 /// right and wrong keys, UPDSA over every kind of SA, larval SAs, limits, AEVENTs, migration, policies, offload, several messages in a
-/// datagram (<c>grid</c>), random requests (<c>rnd</c>), and known ones with bytes changed (<c>mut</c>). Left out is what no two runs of one
-/// kernel have in common, and attributes that came after 6.12.
+/// datagram (<c>grid</c>), random requests (<c>rnd</c>), known ones with bytes changed (<c>mut</c>), and scenarios of <c>make kernel-compare</c>
+/// in which most requests succeed (<c>theme</c>). Left out is what no two runs of one kernel have in common, and attributes that came after 6.12.
 /// </summary>
 public sealed class MoreRecordingTests
 {
