@@ -34,49 +34,81 @@ internal static class KernelFiles
     public static string Text(KernelFile file, XfrmNamespace space) => file switch
     {
         KernelFile.Statistics => space.Statistics.ToProcText(),
-        KernelFile.AcqExpires => Line(space.Sysctls.AcqExpires),
+        KernelFile.AcqExpires => Line(unchecked((int)space.Sysctls.AcqExpires)),
         KernelFile.AeventEtime => Line(space.Sysctls.AeventEtime),
         KernelFile.AeventRseqth => Line(space.Sysctls.AeventRseqth),
         _ => Line(space.Sysctls.LarvalDrop),
     };
 
-    /// <summary>As <c>proc_douintvec</c> (proc_dointvec for larval_drop): the first number counts; what is none is EINVAL.</summary>
+    /// <summary>As <c>proc_dointvec</c> and <c>proc_douintvec</c> (the AEVENT ones): the first number counts, in any base of C; what is none is EINVAL.</summary>
     public static Errno Write(KernelFile file, XfrmNamespace space, ReadOnlySpan<byte> text)
     {
-        ReadOnlySpan<byte> number = text.TrimStart(" \t\n"u8);
-        int end = number.IndexOfAny(" \t\n\0"u8);
-        number = end < 0 ? number : number[..end];
-        if (number.IsEmpty && file != KernelFile.Statistics)
+        if (text.IsEmpty)
         {
             return Errno.None;
         }
-        if (file == KernelFile.LarvalDrop)
-        {
-            if (!int.TryParse(number, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int drop))
-            {
-                return Errno.EINVAL;
-            }
-            space.Sysctls.LarvalDrop = drop;
-            return Errno.None;
-        }
-        if (file == KernelFile.Statistics || !uint.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out uint value))
+        bool signed = file is KernelFile.AcqExpires or KernelFile.LarvalDrop;
+        if (file == KernelFile.Statistics || !TryParse(text, out ulong value, out bool negative)
+            || (negative ? !signed || value > 1ul + int.MaxValue : value > (signed ? int.MaxValue : uint.MaxValue)))
         {
             return Errno.EINVAL;
         }
+        uint bits = unchecked((uint)(negative ? 0 - value : value));
         switch (file)
         {
             case KernelFile.AcqExpires:
-                space.Sysctls.AcqExpires = value;
+                space.Sysctls.AcqExpires = bits;
+                break;
+            case KernelFile.LarvalDrop:
+                space.Sysctls.LarvalDrop = unchecked((int)bits);
                 break;
             case KernelFile.AeventEtime:
-                space.Sysctls.AeventEtime = value;
+                space.Sysctls.AeventEtime = bits;
                 break;
             default:
-                space.Sysctls.AeventRseqth = value;
+                space.Sysctls.AeventRseqth = bits;
                 break;
         }
         return Errno.None;
     }
+
+    // proc_get_long, with strtoul_lenient
+    private static bool TryParse(ReadOnlySpan<byte> text, out ulong value, out bool negative)
+    {
+        const int longest = 21;   // TMPBUFLEN, its NUL aside
+        text = text.TrimStart(" \t\n\v\f\r"u8);
+        text = text[..Math.Min(text.Length, longest)];
+        int whole = text.Length;
+        negative = text is [(byte)'-', _, ..];
+        text = negative ? text[1..] : text;
+        value = 0;
+        if (text is not [>= (byte)'0' and <= (byte)'9', ..])
+        {
+            return false;
+        }
+        uint radix = text[0] != '0' ? 10u : text is [_, (byte)'x' or (byte)'X', var digit, ..] && char.IsAsciiHexDigit((char)digit) ? 16u : 8u;
+        text = radix == 16 ? text[2..] : text;
+        int used = 0;
+        for (; used < text.Length && DigitOf(text[used]) is var next && next < radix; used++)
+        {
+            ulong more = unchecked((value * radix) + next);
+            if (value > ulong.MaxValue / radix || more < next)
+            {
+                return false;
+            }
+            value = more;
+        }
+        // A number that reaches the end of the buffer may go on behind it.
+        return used == text.Length ? whole != longest : text[used] is (byte)' ' or (byte)'\t' or (byte)'\n';
+    }
+
+    private static uint DigitOf(byte character) => (char)character switch
+    {
+        >= '0' and <= '9' => (uint)(character - '0'),
+        >= 'a' and <= 'f' => (uint)(character - 'a' + 10),
+        >= 'A' and <= 'F' => (uint)(character - 'A' + 10),
+        _ => uint.MaxValue,
+    };
 
     private static KernelFile Named(ReadOnlySpan<char> name) => name switch
     {

@@ -51,6 +51,26 @@ public sealed class FileTests : DaemonFixture
         Assert.Equal(77u, Space.Sysctls.AcqExpires);
     }
 
+    /// <summary>What Linux answered to the same writes: <c>proc_dointvec</c>, and <c>proc_douintvec</c> for the AEVENT values.</summary>
+    [Fact]
+    public void Numbers_are_read_as_Linux_reads_them() => Python("""
+        def write(name, text):
+            P = '/proc/sys/net/core/xfrm_' + name
+            with open(P, 'w') as f: f.write('5')
+            fd = os.open(P, os.O_WRONLY); e = 0
+            try: os.write(fd, text)
+            except OSError as x: e = x.errno
+            os.close(fd)
+            return e, open(P).read()
+        for text, signed, unsigned in [(b'\n', None, None), (b' ', None, None), (b'0x10', 16, 16), (b'0X1f\n', 31, 31), (b'010', 8, 8), (b'08', None, None), (b'0', 0, 0), (b'0x', None, None),
+                                       (b'6 7', 6, 6), (b'5x', None, None), (b'-1', -1, None), (b'-0x10', -16, None), (b'-2147483648', -2147483648, None), (b'-2147483649', None, None),
+                                       (b'2147483647', 2147483647, 2147483647), (b'2147483648', None, 2147483648), (b'4294967295', None, 4294967295), (b'4294967296', None, None), (b'+6', None, None),
+                                       (b'  7', 7, 7), (b'7\0', None, None), (b'99999999999999999999', None, None), (b'1 x', 1, 1), (b'-', None, None), (b'00000000000000000017', 15, 15), (b'000000000000000000017', None, None)]:
+            for name, value in (('acq_expires', signed), ('larval_drop', signed), ('aevent_etime', unsigned), ('aevent_rseqth', unsigned)):
+                expected = (errno.EINVAL, '5\n') if value is None else (0, '%d\n' % value)
+                assert write(name, text) == expected, (name, text, write(name, text))
+        """);
+
     [Fact]
     public void A_shell_and_sysctl_write_the_other_values()
     {
