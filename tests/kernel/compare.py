@@ -30,6 +30,38 @@ def chosen_reqids(message):
     return ranges
 
 
+def more_marks(record):
+    """What Linux chose (sequence numbers of acquires, SPIs): finalize.py finds and marks it on the sockets that it knows; here on all."""
+    messages = [(step, m) for step in record.get('steps', []) for m in step['out'] if 'dec' in m and not m['sock'].startswith('pk')]
+    others = [m for _, m in messages if m['sock'] not in ('nl', 'nlx', 'mc')]
+    if not others:
+        return
+    chosen = set()
+    for step, m in messages:
+        data = bytes.fromhex(m['hex'])
+        asked = step.get('req') if isinstance(step.get('req'), dict) else {}
+        chosen |= {data[at:at + size] for at, size, kind in m.get('vol', []) if kind in ('acqseq', 'spi')}
+        if m['dec'].get('type') == 'ACQUIRE':
+            chosen.add(struct.pack('<I', m['dec']['body']['seq']))
+        elif asked.get('type') == 'ALLOCSPI' and m['dec'].get('type') == 'NEWSA' and asked['body'].get('min', 0) < asked['body'].get('max', 0):
+            chosen.add(data[88:92])
+    chosen.discard(bytes(4))
+    for _, m in messages:
+        data = bytes.fromhex(m['hex'])
+        for value in chosen:
+            at = data.find(value)
+            while at >= 0:
+                m.setdefault('vol', []).append([at, 4, 'chosen'])
+                at = data.find(value, at + 1)
+        if m['dec'].get('type') in ('NEWSADINFO', 'NEWSPDINFO'):
+            at = 20
+            while at + 4 <= len(data):
+                length, kind = struct.unpack_from('<HH', data, at)
+                if kind == 2:
+                    m.setdefault('vol', []).append([at + 4, length - 4, 'hashsize'])
+                at += max(4, length + 3 & ~3)
+
+
 def datagrams(step):
     """How the messages of an answer lay in datagrams."""
     return [(m['sock'], m['dgram']) for m in step['out'] if 'dgram' in m]
@@ -47,10 +79,14 @@ def load(path):
         compresses = any(name in json.dumps(step.get('req')) for step in record.get('steps', []) for name in ('"proto": 108', 'X_IPCOMP'))
         for step in record.get('steps', []):
             step['out'] = [m for m in step['out'] if not plain_tunnel(m)]
+            if isinstance(step.get('req'), dict) and step['req'].get('type') in ('UPDSA', 'UPDATE'):
+                # An expiry that the update makes due is told by a timer, before the update or after it.
+                step['out'].sort(key=lambda m: m.get('dec', {}).get('type') != 'EXPIRE')
             for message in step['out']:
                 message.setdefault('vol', []).extend(chosen_reqids(message))
                 if compresses and message.get('dec', {}).get('type') == 'NEWSADINFO':
                     message['vol'].append([24, 4, 'count'])      # with SAs that plain_tunnel leaves out
+        more_marks(record)
         record['compresses'] = compresses
         scenarios[record['name']] = record
     return scenarios
@@ -79,6 +115,7 @@ def main():
             continue
         broken = [r.get('recorder_error', '').splitlines()[-1:] for r in (record, ours[name])]
         differences = cmp.diff(record, ours[name])
+        differences += [(i, 'value', a.get('value'), b.get('value')) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if a.get('value') != b.get('value')]
         if not differences and not record['compresses']:
             differences = [(i, 'datagrams', datagrams(a), datagrams(b)) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if datagrams(a) != datagrams(b)]
         if not differences and broken[0] == broken[1]:
@@ -86,8 +123,8 @@ def main():
         differing += 1
         print('%s:%s' % (name, ' '.join(map(str, broken)) if broken[0] != broken[1] else ''))
         for step, where, a, b in differences[:99 if verbose else 2]:
-            print('   step %d %s [%s]: %s   here: %s' % (step, record['steps'][step].get('what', ''), where, *(str(x)[:300] if where == 'datagrams' else cmp.sm(x)[:300] for x in (a, b))))
-            if isinstance(a, list) and where != 'datagrams':
+            print('   step %d %s [%s]: %s   here: %s' % (step, record['steps'][step].get('what', ''), where, *(str(x)[:300] if where in ('datagrams', 'value') else cmp.sm(x)[:300] for x in (a, b))))
+            if isinstance(a, list) and where not in ('datagrams', 'value'):
                 for x, y in zip(a, b):
                     if not cmp.same(x, y):
                         for path in list(paths(x.get('dec'), y.get('dec')))[:6]:

@@ -10,7 +10,8 @@ oracle, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 sys.path.insert(0, os.path.join(oracle, 'tools'))
 import xfrmlib as X
 
-NEWER = range(35, 50)                 # XFRMA_SA_PCPU (6.13), XFRMA_IPTFS_* (6.14) and what may follow
+NEWER = range(36, 50)                 # XFRMA_IPTFS_* (6.14) and what may follow
+PER_CPU = ('NEWSA', 'UPDSA', 'ALLOCSPI', 'ACQUIRE')      # where XFRMA_SA_PCPU may stand: a 6.12 that knows it does not mind it elsewhere
 ADDRESSES = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '0.0.0.0', '127.0.0.1', '224.0.0.1', '2001:db8::1', '2001:db8::2', '::', 'ff02::1', '::ffff:10.0.0.1']
 PROTOCOLS = [0, 4, 6, 17, 41, 43, 50, 50, 51, 60, 108, 255]
 FAMILIES = [0, 2, 2, 10, 10, 7, 255]
@@ -53,7 +54,7 @@ MADE = {
     'SA_EXTRA_FLAGS': u32s(0, 1, 2, 3, 4, 0xffffffff), 'PROTO': [bytes([p]) for p in PROTOCOLS],
     'ADDRESS_FILTER': [X.enc('xfrm_address_filter', saddr=a, daddr=b, family=f, splen=p, dplen=q) for a, b, f in (('10.0.0.1', '10.0.0.2', 2), (0, 0, 0), ('2001:db8::1', '2001:db8::2', 10)) for p in (0, 8, 32) for q in (0, 24, 33)],
     'PAD': [b'', bytes(8)], 'OFFLOAD_DEV': [struct.pack('<iB3x', i, f) for i in (0, 1, 77) for f in (0, 1, 2, 3, 4, 7, 8)], 'SET_MARK': u32s(0, 5, 0xffffffff), 'SET_MARK_MASK': u32s(0, 0xff),
-    'IF_ID': u32s(0, 1, 7), 'SA_DIR': [bytes([d]) for d in (0, 1, 2, 3)], 'NAT_KEEPALIVE_INTERVAL': u32s(0, 20),
+    'IF_ID': u32s(0, 1, 7), 'SA_DIR': [bytes([d]) for d in (0, 1, 2, 3)], 'NAT_KEEPALIVE_INTERVAL': u32s(0, 20), 'SA_PCPU': u32s(0, 0, 0xfffffff0, 0xffffffff),
     'SEC_CTX': [X.enc('xfrm_user_sec_ctx', len=12, exttype=8, ctx_alg=1, ctx_doi=1, ctx_len=4) + b'abc\0'],
     'MIGRATE': [X.enc('xfrm_user_migrate', old_daddr='10.0.0.2', old_saddr='10.0.0.1', new_daddr='10.0.0.3', new_saddr=s, proto=p, mode=1, reqid=q, old_family=2, new_family=2)
                 for s in ('10.0.0.1', '10.0.0.3') for p in (50, 51, 0) for q in (0, 1)],
@@ -221,17 +222,19 @@ def parse(step):
 
 def newer(step):
     """True where the message says something that only Linux 6.13 and later understand, or name otherwise (XFRM_MODE_MAX, in an extended ACK)."""
-    message = None if 'hex' not in step or step['sock'].startswith('pk') else parse(step)
+    message = None if 'hex' not in step or step.get('sock', 'pk').startswith('pk') else parse(step)
     if message is None or message.spi_info:
         return False
     if X.MSGN.get(message.type) in ('NEWSA', 'UPDSA') and len(message.body) == X.sizeof('xfrm_usersa_info') and X.dec('xfrm_usersa_info', message.body)['mode'] == 5:
+        return True
+    if any(kind & 0x3fff == X.A['SA_PCPU'] for kind, _ in message.parts) and X.MSGN.get(message.type) not in PER_CPU:
         return True
     return any(kind & 0x3fff in NEWER or kind & 0x3fff == X.A['TMPL'] and any(mode > 4 for mode in data[48::64]) for kind, data in message.parts)
 
 
 def chance(step):
     """True for a request for an SPI of a narrow range: Linux draws as often as the range is wide, and may miss the one that is free."""
-    if 'hex' not in step:
+    if 'hex' not in step or 'sock' not in step:
         return False
     data = bytes.fromhex(step['hex'])
     low = high = 0
@@ -257,7 +260,7 @@ def load():
 
 
 def change_step(r, step, pools):
-    if step.get('capture') or not step.get('hex'):
+    if step.get('capture') or not step.get('hex') or 'sock' not in step:
         return step
     pk = step['sock'].startswith('pk')
     if pk and step.get('patch'):
@@ -279,7 +282,7 @@ def change_step(r, step, pools):
     for _ in range(r.choice([1, 1, 1, 2, 2, 3, 5])):
         message.change(r, pools[pk], bool(step.get('patch')))
     step['hex'] = message.bytes().hex()
-    if not pk and r.random() < .05 and not step.get('patch'):
+    if step['sock'] in ('nl', 'nlx') and r.random() < .05 and not step.get('patch'):
         step['sock'] = r.choice(['nl', 'nlx'])
     return step
 
@@ -646,6 +649,267 @@ class Composer:
         return self.pk(self.pick('EXPIRE', 'X_PCHANGE', 'X_SPDSETIDX', 'X_SPDACQUIRE', 'X_SPDEXPIRE', 'X_NAT_T_NEW_MAPPING'), *self.maybe(.5, *self.pair(), X.x_sa(self.spi())))
 
 
+class Themes(Composer):
+    """Scenarios about one thing, in which most requests succeed: policies of sockets, SAs that move, larval ones, event thresholds, dumps that are
+    read in parts while the database changes, several sockets and groups."""
+
+    def steps(self):
+        self.many = False
+        yield from self.r.choice([self.of_sockets, self.migrations, self.larval, self.larval, self.events, self.parts, self.listeners, self.policies_by_key, self.directions, self.long_keys])()
+
+    def send(self, *names, sock=None, flags=None):
+        for name in names:
+            for step in self.step(name):
+                yield dict(step, sock=sock) if sock and step['sock'].startswith('nl') else step
+
+    def asks(self):
+        yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'info', 'getsa', 'getpolicy'))
+
+    # Policies of sockets
+    def socket_value(self):
+        policy, info = self.policy_info(.3)
+        info = bytearray(info)
+        if self.some(.9):
+            info[56 + 64 + 32 + 8] = self.pick(0, 1)        # the direction
+        templates = b''.join(policy['templates'] if self.some(.7) else [self.template() for _ in range(self.pick(0, 1, 1, 2))])
+        value = bytes(info) + templates
+        return value[:self.r.randrange(len(value))] if self.some(.05) else value + bytes(self.pick(1, 8, 63, 64, 4096)) if self.some(.05) else value
+
+    def of_sockets(self):
+        levels = {2: (0, 17), 10: (41, 35)}
+        names = ['u1', 'u2', 'u3']
+        families = [self.pick(self.family, self.family, self.family, 2, 10) for _ in names]
+        for name, family in zip(names, families):
+            yield {'socket': name, 'family': family}
+        closed = set()
+        for _ in range(self.r.randint(4, 12)):
+            i = self.r.randrange(3)
+            if self.some(.5) and names[i] not in closed:
+                option = list(levels[families[i]] if self.some(.9) else self.pick((0, 17), (0, 16), (41, 35), (41, 34)) if families[i] == 10 else (0, self.pick(16, 17)))
+                if option[1] in (16, 34):
+                    option[1] += 1      # PF_KEY's form is another matter
+                yield {'on': names[i], 'option': option, 'hex': self.socket_value().hex() if self.some(.9) else '', 'get': self.some(.05)}
+            elif self.some(.15) and names[i] not in closed:
+                closed.add(names[i])
+                yield {'gone': names[i]}
+            else:
+                yield from self.send(self.pick('getpolicy_dump', 'getpolicy_dump', 'info', 'newpolicy', 'flushpolicy', 'polexpire', 'delpolicy', 'getpolicy', 'migrate'))
+            if self.some(.4):
+                yield from self.send('getpolicy_dump')
+
+    # SAs that move with their policies
+    def pair_of(self):
+        """A policy and an SA for each of its templates."""
+        src, dst = self.hosts[0], self.hosts[1]
+        entries = [(self.pick(50, 50, 50, 51, 108), self.pick(0, 1, 1, 4), self.pick(0, 1, 1, 2)) for _ in range(self.pick(1, 1, 1, 2, 3))]
+        mark, if_id = self.mark(.2), self.if_id(.2)
+        for number, (proto, mode, reqid) in enumerate(entries):
+            sa = {'src': src, 'dst': dst, 'proto': proto, 'spi': 0x1000 + number, 'mode': mode, 'reqid': reqid, 'mark': mark if self.some(.8) else [], 'id': if_id if self.some(.9) else self.if_id(1)}
+            _, info = self.sa_info(known=sa)
+            more = self.sometimes(.15, 'ENCAP', 'COADDR', 'LTIME_VAL', 'REPLAY_ESN_VAL', 'REPLAY_VAL', 'SET_MARK', 'TFCPAD', 'SA_EXTRA_FLAGS', 'SA_DIR', 'MTIMER_THRESH', 'NAT_KEEPALIVE_INTERVAL', 'REPLAY_THRESH')
+            self.sas.append(sa)
+            if self.some(.9):
+                yield self.made('newsa', self.nl('NEWSA', info, *self.algorithms(proto), *sa['mark'], *sa['id'], *more))
+        templates = [X.enc('xfrm_user_tmpl', id={'daddr': dst, 'spi': 0, 'proto': p}, family=self.family, saddr=src, reqid=q, mode=m, aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff) for p, m, q in entries]
+        selector = self.selector()
+        for direction in self.r.sample([0, 1, 2], self.r.randint(1, 3)):
+            policy = {'sel': selector, 'dir': direction, 'index': 0, 'more': mark + if_id + self.policy_type(), 'templates': templates}
+            self.policies.append(policy)
+            yield self.made('newpolicy', self.nl('NEWPOLICY', X.enc('xfrm_userpolicy_info', sel=selector, lft=self.limits(), priority=self.pick(0, 100), dir=direction), ('TMPL', b''.join(templates)), *policy['more']))
+        self.entries = [dict(saddr=src, daddr=dst, proto=p, mode=m, reqid=q, family=self.family) for p, m, q in entries]
+
+    def made(self, what, data, sock=None):
+        self.sequence += 1
+        return {'sock': sock or ('nl' if self.some(.9) else 'nlx'), 'what': what, 'hex': data.hex()}
+
+    def moved(self, old):
+        six = self.six if self.some(.8) else not self.six
+        c, d = (('2001:db8::%d' if six else '10.0.0.%d') % self.pick(1, 2, 3, 4) for _ in range(2))
+        reverse = self.some(.1)
+        return X.enc('xfrm_user_migrate', old_saddr=old['daddr' if reverse else 'saddr'], old_daddr=old['saddr' if reverse else 'daddr'], new_saddr=c, new_daddr=d, proto=old['proto'] if self.some(.95) else 255, mode=old['mode'] if self.some(.95) else 2,
+                     reqid=old['reqid'] if self.some(.95) else self.pick(0, 7), old_family=old['family'] if self.some(.97) else self.pick(0, 2, 10), new_family=10 if six else 2, reserved=self.pick(0, 0, 0, 1))
+
+    def migrations(self):
+        yield from self.pair_of()
+        if self.some(.3):
+            yield from self.pair_of()
+        for _ in range(self.r.randint(1, 4)):
+            policy = self.r.choice(self.policies)
+            entries = self.entries if self.some(.8) else self.entries * 2
+            self.r.shuffle(entries) if self.some(.2) else None
+            data = b''.join(map(self.moved, entries))
+            body = X.enc('xfrm_userpolicy_id', sel=policy['sel'], dir=policy['dir'] if self.some(.9) else self.pick(0, 1, 2, 3, 4, 7), index=self.pick(0, 0, 0, 0x100001))
+            yield self.made('migrate', self.nl('MIGRATE', body, ('MIGRATE', data), *(policy['more'] if self.some(.9) else []), *self.sometimes(.2, 'KMADDRESS', 'ENCAP'), *self.sometimes(.03, 'OFFLOAD_DEV', 'SA_DIR')))
+            if self.some(.5):
+                moved = [X.dec('xfrm_user_migrate', data[i:i + 76]) for i in range(0, len(data), 76)]
+                self.entries = [dict(saddr=m['new_saddr'], daddr=m['new_daddr'], proto=m['proto'], mode=m['mode'], reqid=m['reqid'], family=m['new_family']) for m in moved]
+                for e in self.entries:
+                    e['saddr'], e['daddr'] = (a if a != '0' else '0.0.0.0' for a in (e['saddr'], e['daddr']))
+            if self.some(.5):
+                yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'getpolicy', 'info', 'polexpire', 'expire', 'newae', 'getae', 'delpolicy', 'delsa'))
+
+    # Larval SAs
+    def larval(self):
+        for _ in range(self.r.randint(4, 10)):
+            sa = self.r.choice(self.sas) if self.sas and self.some(.75) else None
+            if sa is None:
+                src, dst = self.ends()
+                proto = self.pick(50, 50, 51, 108)
+                sa = {'src': src, 'dst': dst, 'proto': proto, 'spi': self.spi(), 'mode': self.pick(0, 1, 1, 4), 'reqid': self.pick(0, 1, 2), 'mark': self.mark(.15), 'id': self.if_id(.15), 'seq': self.pick(0, 0, 7, 9)}
+                self.sas.append(sa)
+            what = self.r.choice(['alloc'] * 4 + ['sa'] * 6 + ['acquire', 'getsa', 'delsa', 'getae', 'newae', 'expire', 'flushsa', 'getsa_dump', 'packet_free', 'getspi', 'info'])
+            _, info = self.sa_info(known=sa)
+            info = bytearray(info)
+            if self.some(.7):
+                struct.pack_into('<I', info, 56 + 24 + 16 + 64 + 32 + 12, sa.get('seq', 0))
+            if what == 'alloc':
+                low = sa['spi'] if self.some(.8) else self.spi()
+                yield self.made('allocspi', self.nl('ALLOCSPI', bytes(info) + struct.pack('<II', low, low if self.some(.9) else low + 0x1000), *(sa['mark'] if self.some(.9) else []), *(sa['id'] if self.some(.9) else []),
+                                                    *self.sometimes(.12, 'SA_DIR', 'SA_PCPU')))
+            elif what == 'sa':
+                more = self.sometimes(.1, 'SA_DIR', 'ENCAP', 'LTIME_VAL', 'REPLAY_ESN_VAL', 'SA_PCPU')
+                yield self.made('newsa', self.nl(self.pick('NEWSA', 'UPDSA', 'UPDSA', 'UPDSA'), bytes(info), *self.algorithms(sa['proto']), *(sa['mark'] if self.some(.9) else []), *(sa['id'] if self.some(.9) else []), *more))
+            elif what == 'getspi':
+                yield from self.send(self.pick('getspi', 'add'))
+            elif what != 'packet_free':
+                yield from self.send(what)
+        if self.some(.06):
+            yield {'sleep_ms': 2300}
+            yield from self.send('getsa_dump')
+
+    # NEWAE and GETAE
+    def events(self):
+        for _ in range(self.pick(1, 1, 2, 3)):
+            src, dst = self.hosts[0], self.hosts[1]
+            sa = {'src': src, 'dst': dst, 'proto': self.pick(50, 50, 51), 'spi': self.spi(), 'mode': self.pick(0, 1), 'reqid': 1, 'mark': self.mark(.2), 'id': self.if_id(.2)}
+            _, info = self.sa_info(known=sa)
+            info = bytearray(info)
+            more = self.sometimes(.2, 'REPLAY_THRESH', 'ETIMER_THRESH', 'LTIME_VAL', 'SA_DIR', 'SA_PCPU', 'REPLAY_VAL')
+            self.window = None
+            if self.some(.6):
+                self.window = self.pick(0, 1, 32, 33, 64, 4096)
+                info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 3] = 0
+                info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 4] = self.pick(128, 128, 0)
+                more.append(('REPLAY_ESN_VAL', X.esn(self.window, None, *self.pick((0, 0, 0, 0), (0, 0, 0, 0), (7, 0, 1, 0), (0, 9, 0, 1)))))
+            self.sas.append(dict(sa, window=self.window))
+            yield self.made('newsa', self.nl('NEWSA', bytes(info), *self.algorithms(sa['proto']), *sa['mark'], *sa['id'], *more))
+        for _ in range(self.r.randint(3, 9)):
+            body = self.event(self.pick(0, 1, 2, 4, 8, 16, 7, 0x20, 0x40, 0xff, 0xffffffff))
+            more = self.sometimes(.3, 'REPLAY_VAL', 'LTIME_VAL', 'ETIMER_THRESH', 'REPLAY_THRESH') + self.sometimes(.08, 'MTIMER_THRESH', 'REPLAY_ESN_VAL')
+            window = self.last.get('window')
+            if window is not None and self.some(.6):
+                more.append(('REPLAY_ESN_VAL', X.esn(self.pick(window, window, window, 0, window + 1), (window + 31) // 32 if self.some(.9) else 1, self.pick(0, 9), self.pick(0, 5), self.pick(0, 1), self.pick(0, 1))))
+            if self.some(.6):
+                yield self.made('newae', self.nl('NEWAE', body, *self.its_mark(), *more, flags=self.pick(0x105, 0x105, 0x105, 5)))
+            else:
+                yield self.made('getae', self.nl('GETAE', body, *self.its_mark()))
+            if self.some(.25):
+                yield from self.send(self.pick('getsa', 'getsa_dump', 'expire', 'newsa', 'delsa'))
+
+    # Dumps that are read in parts
+    def parts(self):
+        self.many = True
+        kinds = [['newsa'], ['newpolicy'], ['newsa', 'newpolicy']][self.r.randrange(3)]
+        for _ in range(self.r.randint(12, 50)):
+            yield from self.send(self.pick(*kinds))
+        name = 'nl7'
+        yield {'open': name, 'groups': [], 'options': self.pick([], [], [11, 10], [11, 10, 12])}
+        self.many = False
+        for _ in range(self.pick(1, 1, 2)):
+            self.sequence += 1
+            if 'newsa' in kinds and self.some(.6):
+                dump = self.nl('GETSA', X.enc('xfrm_usersa_id'), *self.sometimes(.25, 'PROTO', 'ADDRESS_FILTER'), flags=self.pick(0x301, 0x305))
+            else:
+                dump = self.nl('GETPOLICY', X.enc('xfrm_userpolicy_id'), flags=self.pick(0x301, 0x305))
+            yield {'sock': name, 'what': 'dump', 'hex': dump.hex(), 'take': self.pick(0, 1, 1, 2)}
+            # What goes meanwhile may be in the part that Linux makes when the one before it is read, and xfrmd a part earlier.
+            for _ in range(self.r.randint(1, 6)):
+                yield from self.send(self.pick('newsa', 'newpolicy', 'getsa_dump', 'getpolicy_dump', 'getsa', 'getpolicy', 'info'))
+            yield {'rest': name}
+
+    # Several sockets in several groups, with options
+    def listeners(self):
+        names = ['nl4', 'nl5', 'nl6'][:self.pick(1, 2, 3)]
+        for name in names:
+            yield {'open': name, 'groups': self.r.sample(range(1, 9), self.r.randint(0, 8)), 'options': self.pick([], [11], [10], [11, 10], [11, 12], [10, 11, 12], [3], [4], [5])}
+        for _ in range(self.r.randint(5, 14)):
+            name = self.pick('nl', *names)
+            step = dict(next(iter(self.step(self.r.choice(self.NETLINK)))))
+            if step['sock'].startswith('nl'):
+                step['sock'] = name
+            if self.some(.2):
+                data = bytearray.fromhex(step['hex'])
+                flags = struct.unpack_from('<H', data, 6)[0] | self.pick(8, 8, 4, 0x200, 0x400)
+                struct.pack_into('<H', data, 6, flags)
+                if self.some(.3):
+                    struct.pack_into('<I', data, 12, self.pick(1, 0x7fffffff, 0xffffffff))
+                step['hex'] = data.hex()
+            yield step
+
+    # One policy and its likes, told apart by selector, mark, if_id, type, index and context
+    def policies_by_key(self):
+        selectors = [self.selector() for _ in range(2)]
+        known = []
+        for _ in range(self.r.randint(6, 16)):
+            if known and self.some(.55):
+                sel, direction, more, index = self.r.choice(known)
+                if self.some(.15):
+                    more = self.mark(.5) + self.if_id(.5) + self.policy_type()
+            else:
+                sel, direction, more, index = self.r.choice(selectors), self.pick(0, 1, 1, 2), self.mark(.5) + self.if_id(.3) + self.policy_type(), self.pick(0, 0, 8 * self.r.randint(1, 4))
+                index = index and index | direction
+                known.append((sel, direction, more, index))
+            kind = self.pick('NEWPOLICY', 'NEWPOLICY', 'NEWPOLICY', 'UPDPOLICY', 'GETPOLICY', 'GETPOLICY', 'DELPOLICY', 'POLEXPIRE', 'POLEXPIRE', 'dump', 'info')
+            if kind in ('dump', 'info'):
+                yield from self.send('getpolicy_dump' if kind == 'dump' else 'info')
+                continue
+            context = self.sometimes(.1, 'SEC_CTX')
+            index = index if self.some(.5) else self.pick(0, 0, 0, index ^ 1, 8 * self.r.randint(1, 9) | direction)
+            info = X.enc('xfrm_userpolicy_info', sel=sel, lft=self.limits(), priority=self.pick(0, 1, 100), index=index, dir=direction, action=self.pick(0, 1), flags=self.pick(0, 0, 1, 2, 3, 8))
+            if kind in ('NEWPOLICY', 'UPDPOLICY'):
+                yield self.made(kind, self.nl(kind, info, *([('TMPL', self.template())] if self.some(.5) else []), *more, *context))
+            elif kind == 'POLEXPIRE':
+                yield self.made(kind, self.nl(kind, X.enc('xfrm_user_polexpire', pol=info, hard=self.pick(0, 1, 2)), *more, *context))
+            else:
+                yield self.made(kind, self.nl(kind, X.enc('xfrm_userpolicy_id', sel=sel, index=index, dir=direction if self.some(.95) else 3), *more, *context))
+
+    # SAs with a direction
+    def directions(self):
+        for _ in range(self.r.randint(4, 12)):
+            if self.sas and self.some(.35):
+                yield from self.send(self.pick('getsa', 'getsa_dump', 'delsa', 'newae', 'getae', 'expire', 'info'))
+                continue
+            known = self.r.choice(self.sas) if self.sas and self.some(.4) else None
+            sa, info = self.sa_info(self.pick(50, 50, 51), known)
+            info = bytearray(info)
+            direction = self.pick(1, 2)
+            if self.some(.8):
+                info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 3] = 0 if direction == 2 else self.pick(0, 32)
+                info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 4] &= ~(2 | 8 | 16 if direction == 2 else 4)
+            more = [('SA_DIR', bytes([direction]))] + self.sometimes(.12, 'SA_EXTRA_FLAGS', 'REPLAY_VAL', 'REPLAY_ESN_VAL', 'ENCAP', 'MTIMER_THRESH', 'SA_PCPU', 'NAT_KEEPALIVE_INTERVAL', 'OFFLOAD_DEV', 'TFCPAD')
+            if self.some(.3):
+                info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 3], info[56 + 24 + 16 + 64 + 32 + 12 + 8 + 4] = 0, self.pick(0, 128)
+                words = self.pick((0, 0, 0, 0), (0, 0, 0, 0), (7, 0, 0, 0), (0, 7, 0, 0), (0xffffffff, 0, 0xffffffff, 0), (0, 0xffffffff, 0, 0xffffffff), (0xffffffff, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
+                more.append(('REPLAY_ESN_VAL', X.esn(self.pick(0, 0, 32, 64), self.pick(None, 0, 1), *words)))
+            self.sas.append(sa)
+            yield self.made('newsa', self.nl(self.pick('NEWSA', 'NEWSA', 'UPDSA'), bytes(info), *self.algorithms(sa['proto']), *sa['mark'], *sa['id'], *more))
+
+    # Keys that fill or overfill an answer
+    def long_keys(self):
+        for _ in range(self.r.randint(2, 6)):
+            known = self.r.choice(self.sas) if self.sas and self.some(.2) else None
+            sa, info = self.sa_info(self.pick(50, 51), known)
+            size = self.pick(20, 64, 500, 1500, 1700, 1800, 1900, 3500, 3700, 8000, 16000, 31000)
+            name = self.pick('hmac(sha1)', 'hmac(sha256)', 'hmac(md5)')
+            attributes = [('ALG_AUTH', X.algo(name, bytes(size)))] if self.some(.5) else [('ALG_AUTH_TRUNC', X.algo(name, bytes(size), trunc=96))]
+            if sa['proto'] == 50:
+                attributes.append(('ALG_CRYPT', X.algo('cbc(aes)', bytes(16))))
+            self.sas.append(sa)
+            yield self.made('newsa', self.nl(self.pick('NEWSA', 'NEWSA', 'UPDSA'), info, *attributes, *sa['mark'], *sa['id'], *self.sometimes(.2, 'REPLAY_ESN_VAL')))
+            if self.some(.6):
+                yield from self.send(self.pick('getsa', 'getsa', 'getsa_dump', 'getae', 'expire', 'delsa'))
+
+
 def spliced(r, recorded):
     """Recorded steps of one to five scenarios."""
     kind, opts, steps = r.choice(recorded)
@@ -674,7 +938,7 @@ def datagrams(r, steps):
     out = []
     for step in steps:
         last = out[-1] if out else {}
-        if r.random() < .04 and all(t.get('sock') == 'nl' and len(t['hex']) >= 32 and not t.get('capture') and not t.get('patch') for t in (step, last)) and len(last['hex']) % 8 == 0 and not any(int(t['hex'][8:10], 16) == X.MSG['ALLOCSPI'] for t in (step, last)):
+        if r.random() < .04 and all(t.get('sock') == 'nl' and 'take' not in t and len(t['hex']) >= 32 and not t.get('capture') and not t.get('patch') for t in (step, last)) and len(last['hex']) % 8 == 0 and not any(int(t['hex'][8:10], 16) == X.MSG['ALLOCSPI'] for t in (step, last)):
             last = out.pop()
             # Without the second try on the socket with extended ACKs: it would be told of the first error alone.
             step = {'sock': 'nl', 'what': last['what'] + ' and ' + step['what'], 'hex': last['hex'] + step['hex'], 'noext': True}
@@ -683,12 +947,17 @@ def datagrams(r, steps):
 
 
 def scenario(r, n, recorded, pools):
-    if r.random() < .5:
+    chosen = r.random()
+    if chosen < .35:
         opts, steps = spliced(r, recorded)
         changed = .5
+    elif chosen < .65:
+        opts, steps, changed = {'sysctl': {'net.core.xfrm_acq_expires': r.choice([1, 1000])}}, list(Themes(r).steps()), r.choice([0, 0, 0, .05, .15])
     else:
         opts, steps, changed = {}, list(Composer(r).steps()), r.choice([0, .1, .1, .3])
     steps = [change_step(r, t, pools) if r.random() < changed else t for t in steps]
+    if 'sysctl' in opts and not any('sleep_ms' in t for t in steps):
+        opts = {}
     steps = datagrams(r, [t for t in steps if not newer(t) and not chance(t)])
     if r.random() < .1:             # who listens decides whom ACQUIRE waits for and who is told
         opts = dict(opts, **r.choice([{'mc': False}, {'pk2': False}, {'mc': False, 'pk2': False}]))

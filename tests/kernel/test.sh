@@ -7,19 +7,11 @@
 set -u
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
-oracle=${ORACLE_KERNEL:-$root/../shared/oracle/kernel}
 xfrmd=${XFRMD:-$root/out/xfrmd}
-packages="qemu-system-x86 busybox-static kmod cpio xz-utils gcc libc6-dev iproute2 iputils-ping iperf3 strongswan-charon strongswan-swanctl libstrongswan-standard-plugins libstrongswan-extra-plugins"
+script=kernel-test oracle_kernel=${ORACLE_KERNEL:-$root/../shared/oracle/kernel}
+# shellcheck source=tests/kernel/guest.sh
+. "$here/guest.sh"
 
-die() { echo "kernel-test: $*" >&2; exit 1; }
-[ "$(id -u)" = 0 ] || die "needs root"
-[ -x "$oracle/setup.sh" ] || die "$oracle is missing: no real kernel to speak to"
-[ -x "$xfrmd" ] || die "$xfrmd is missing; run make publish"
-# shellcheck disable=SC2086
-"$root/tests/install-tools.sh" $packages || die "cannot install $packages"
-
-work=$(mktemp -d /tmp/xfrmd-kernel.XXXXXX)
-scratch=${KERNEL_SCRATCH:-$work}
 net=xfrmd-kernel-$$
 daemon='' charon='' guest=''
 finish() {
@@ -32,21 +24,13 @@ finish() {
         for pid in $(ip netns pids "$net" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
         wait "$guest" 2>/dev/null
     fi
-    ip netns del "$net" 2>/dev/null
-    [ -z "${made_modules:-}" ] || rmdir /lib/modules 2>/dev/null
-    [ -n "${KEEP:-}" ] && echo "logs are in $work" || rm -rf "$work"
+    put_away "$net"
 }
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-# 1. The real kernel, unpacked from Debian's package.
-if [ ! -e "$scratch/kernel/k612/initrd.gz" ]; then
-    mkdir -p "$scratch"
-    rm -rf "$scratch/kernel"
-    cp -r "$oracle" "$scratch/kernel" && chmod -R u+w "$scratch/kernel"
-    apt-get update -q >/dev/null
-    "$scratch/kernel/setup.sh" 612 >"$work/setup.log" 2>&1 || { cat "$work/setup.log"; die "cannot set up the kernel"; }
-fi
+# 1. The real kernel.
+unpack_kernel iputils-ping iperf3 strongswan-charon strongswan-swanctl libstrongswan-standard-plugins libstrongswan-extra-plugins
 
 # 2. Two machines and a wire: 10.99.0.1 here, 10.99.0.2 there, 10.98.1.1 and 10.98.2.1 behind them; the same with IPv6.
 mkdir -p "$work/share" "$work/run"
@@ -113,9 +97,6 @@ kill $C; sleep 0.3
 exit 0
 END
 cp "$scratch/kernel/mods.sh" "$work/share/"
-# The guest mounts its modules there, on the root that it shares with us.
-made_modules=
-[ -d /lib/modules ] || { mkdir -p /lib/modules && made_modules=yes; }
 start_guest() {
     rm -f "$work/share"/{ready,stop,poweroff} "$work/share"/{cmd,rc,out}.*
     host "$scratch/kernel/bin/qemu-run" "$scratch/kernel/k612" "$work/share" go.sh 1500 -netdev tap,id=n0,ifname=tap0,script=no,downscript=no \
