@@ -81,7 +81,7 @@ internal sealed partial class XfrmHandler
         {
             sa.Iptfs = Iptfs(ref request);
         }
-        outcome = SaInitializer.Initialize(sa);
+        outcome = SaInitializer.Initialize(sa, _space);
         if (outcome.IsOk)
         {
             outcome = SetReplay(sa, ref request);
@@ -98,7 +98,20 @@ internal sealed partial class XfrmHandler
         {
             sa.CurrentLifetime = lifetime;
         }
-        return request.Attributes.TryRead(XfrmAttr.OffloadDev, out XfrmUserOffload offload) ? RefuseOffload(sa, offload) : Outcome.Ok;
+        outcome = request.Attributes.TryRead(XfrmAttr.OffloadDev, out XfrmUserOffload offload) ? RefuseOffload(sa, offload) : Outcome.Ok;
+        return outcome.IsOk ? VerifyPacketSize(sa) : outcome;
+    }
+
+    // iptfs_user_init: more than props.header_len, as esp_init_state and __iptfs_init_state have made it.
+    private static Outcome VerifyPacketSize(SecurityAssociation sa)
+    {
+        const int espHeader = 8, udpHeader = 8, aggfragHeader = 4, ipv4Header = 20, ipv6Header = 40;
+        if (sa.Iptfs is not { PacketSize: not 0 and var size })
+        {
+            return Outcome.Ok;
+        }
+        int headers = espHeader + (sa.Esp?.IvLength ?? 0) + (sa.Encap is null ? 0 : udpHeader) + (sa.Family == AddressFamily.Inet ? ipv4Header : ipv6Header) + aggfragHeader;
+        return size > headers ? Outcome.Ok : Outcome.Reject(Errno.EINVAL, "Packet size must be 0 or greater than IPTFS/ESP header length");
     }
 
     // copy_from_user_state

@@ -118,6 +118,21 @@ public sealed class StateRuleTests : IDisposable
         Assert.Equal(before, _space.Sad.All);
     }
 
+    /// <summary>20 of IP, 8 and an IV of 8 of ESP, 4 of AGGFRAG; and 8 of UDP.</summary>
+    [Theory]
+    [InlineData(0, false, 0)]
+    [InlineData(40, false, -(int)Errno.EINVAL)]
+    [InlineData(41, false, 0)]
+    [InlineData(48, true, -(int)Errno.EINVAL)]
+    [InlineData(49, true, 0)]
+    public void An_IPTFS_packet_is_longer_than_its_headers(uint size, bool encapsulated, int expected)
+    {
+        XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
+        info.Mode = (byte)XfrmMode.Iptfs;
+        (XfrmAttr, byte[])[] encap = encapsulated ? [(XfrmAttr.Encap, Client.Bytes(new XfrmEncapTmpl { EncapType = XfrmEncapTmpl.EspInUdp }))] : [];
+        Assert.Equal(expected, Add(XfrmMsg.NewSa, info, [(XfrmAttr.SaDir, [(byte)SaDirection.Out]), (XfrmAttr.IptfsPktSize, Client.Bytes(size)), .. encap]));
+    }
+
     [Fact]
     public void An_ACQUIRE_for_a_CPU_that_cannot_be_is_refused_first() => Assert.Equal(-(int)Errno.EINVAL,
         _client.Request(Client.Message(XfrmMsg.Acquire, NlMsgFlags.Ack, ++_seq, new XfrmUserAcquire { Policy = new XfrmUserPolicyInfo { Sel = Client.Selector(1) } },
