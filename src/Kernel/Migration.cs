@@ -135,7 +135,7 @@ public static class Migration
     {
         SecurityAssociation clone = Clone(sa, encap);
         clone.Family = entry.NewFamily;
-        Outcome outcome = SaInitializer.Initialize(clone);
+        Outcome outcome = SaInitializer.Initialize(clone, space);
         clone.Id.Daddr = entry.NewDaddr;
         clone.Saddr = entry.NewSaddr;
         if (outcome.IsOk)

@@ -10,6 +10,16 @@ public static class SaInitializer
 {
     private const string NoCrypto = "Kernel was unable to initialize cryptographic operations";
 
+    /// <summary>With what the namespace says about IPv4 SAs that may be for the way out: net.ipv4.ip_no_pmtu_disc is XFRM_STATE_NOPMTUDISC on each.</summary>
+    public static Outcome Initialize(SecurityAssociation sa, XfrmNamespace space)
+    {
+        if (sa.Family == AddressFamily.Inet && sa.Direction != SaDirection.In && space.NoPmtuDiscovery())
+        {
+            sa.Flags |= SaFlags.NoPmtuDisc;
+        }
+        return Initialize(sa);
+    }
+
     /// <summary>Checks mode, type and crypto, builds the transforms, and makes the SA valid.</summary>
     public static Outcome Initialize(SecurityAssociation sa)
     {

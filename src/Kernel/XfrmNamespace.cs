@@ -13,6 +13,7 @@ public sealed class XfrmNamespace : IDisposable
         new BoundedChannelOptions(MaxPosted) { SingleReader = false, FullMode = BoundedChannelFullMode.DropWrite });
     private static readonly Func<XfrmAddress, ushort, uint, XfrmAddress?> NoSource = static (_, _, _) => null;
     private static readonly Func<int, bool> AnyInterface = static index => index > 0;
+    private static readonly Func<bool> Discovers = static () => false;
     private static readonly Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> NoSocketClosed = static _ => [];
     private int _scheduled;
     private int _generation;
@@ -62,6 +63,9 @@ public sealed class XfrmNamespace : IDisposable
 
     /// <summary>Whether the namespace has an interface of this number (<c>dev_get_by_index</c>).</summary>
     public Func<int, bool> HasInterface { get; set; } = AnyInterface;
+
+    /// <summary>net.ipv4.ip_no_pmtu_disc, which is the kernel's beneath.</summary>
+    public Func<bool> NoPmtuDiscovery { get; set; } = Discovers;
 
     /// <summary>Which of these sockets, by inode, are closed: their policies went with them (<c>xfrm_sk_free_policy</c>).</summary>
     public Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> ClosedSockets { get; set; } = NoSocketClosed;
@@ -136,7 +140,7 @@ public sealed class XfrmNamespace : IDisposable
             _disposed = true;
             Timers.Dispose();
             Observers.Clear();
-            (SourceAddressFor, HasInterface, ClosedSockets) = (NoSource, AnyInterface, NoSocketClosed);
+            (SourceAddressFor, HasInterface, NoPmtuDiscovery, ClosedSockets) = (NoSource, AnyInterface, Discovers, NoSocketClosed);
         }
     }
 

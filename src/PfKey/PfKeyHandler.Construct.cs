@@ -66,7 +66,7 @@ internal sealed partial class PfKeyHandler
             sa.Selector.Family = ends.Family;
         }
         sa.Encap = EncapOf(message);
-        outcome = SaInitializer.Initialize(sa);
+        outcome = SaInitializer.Initialize(sa, _space);
         if (outcome.IsOk)
         {
             sa.SetReplay(new ReplayState { Mode = ReplayMode.Legacy, Window = sa.LegacyReplayWindow });

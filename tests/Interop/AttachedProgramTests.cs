@@ -129,6 +129,21 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
     public void A_socket_takes_its_policies_with_it_when_nobody_has_it_open_any_more() => Play(pair, () =>
         Assert.Equal("2\n2\n1\n0\n", pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("python3"), "-c", SocketPolicy))));
 
+    /// <summary><c>__xfrm_init_state</c> looks at the sysctl of the namespace for each SA that may be for the way out.</summary>
+    [Fact]
+    public void Without_path_MTU_discovery_in_the_namespace_no_outbound_SA_has_it() => Play(pair, () =>
+    {
+        foreach (int value in new[] { 0, 1, 3, 0 })
+        {
+            pair.Net.Left.Do("sh", "-c", $"echo {value} > /proc/sys/net/ipv4/ip_no_pmtu_disc");
+            pair.LeftDaemon.IpXfrm(pair.Net.Left, $"state add src 10.9.9.1 dst 10.9.9.2 proto esp spi 0x999 mode tunnel {ManualPair.Gcm128}");
+            pair.LeftDaemon.IpXfrm(pair.Net.Left, $"state add src fd99::1 dst fd99::2 proto esp spi 0x999 mode tunnel {ManualPair.Gcm128}");
+            string[] flagged = [.. Lines(pair.LeftDaemon.IpXfrm(pair.Net.Left, "state")).Where(static line => line.Contains("nopmtudisc", StringComparison.Ordinal))];
+            Assert.Equal(value == 0 ? 0 : 1, flagged.Length);
+            pair.Flush();
+        }
+    });
+
     [Fact]
     public void The_exit_code_and_signals_are_the_programs_own() => Play(pair, () =>
     {

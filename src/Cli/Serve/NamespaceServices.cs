@@ -27,6 +27,9 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     // Sockets with policies that were seen open. Of another one (of a process that we cannot see) nobody can say that it is closed.
     private readonly HashSet<ulong> _seenOpen = [];
 
+    // Stays open: an SA is too often made to enter the namespace for it.
+    private SafeFileHandle? _noPmtuDiscovery;
+
     /// <param name="inode">The number in <c>net:[N]</c>.</param>
     /// <param name="netns">The namespace; owned from here on.</param>
     /// <param name="time">The SA clock.</param>
@@ -35,7 +38,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     public NamespaceServices(ulong inode, SafeFileHandle netns, TimeProvider time, ILoggerFactory logging, DatapathOptions options)
     {
         _netns = netns;
-        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets };
+        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets, NoPmtuDiscovery = NoPmtuDiscovery };
         _datapath = new NamespaceDatapath(Space, NetworkNamespace.Duplicate(netns), options, logging.CreateLogger("Xfrmd.Datapath"));
         Space.Observers.Add(_datapath);
         Space.Observers.Add(this);
@@ -170,6 +173,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
             _datapath.Dispose();
         }
         Space.Dispose();
+        _noPmtuDiscovery?.Dispose();
         _netns.Dispose();
     }
 
@@ -178,6 +182,14 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
         HashSet<ulong> closed = [.. sockets.Where(_seenOpen.Contains)];
         closed.ExceptWith(OpenSockets.Among([.. closed]));
         return closed;
+    }
+
+    private bool NoPmtuDiscovery()
+    {
+        const string path = "/proc/sys/net/ipv4/ip_no_pmtu_disc";
+        _noPmtuDiscovery ??= NetworkNamespace.Run(_netns, static () => ProcFile.TryOpen(path) ?? ProcFile.TryOpen("/dev/null")!);
+        Span<byte> value = stackalloc byte[1];
+        return ProcFile.ReadAgain(_noPmtuDiscovery, value) == 1 && value[0] != (byte)'0';
     }
 
     private bool HasInterface(int index) => NetworkNamespace.Run(
