@@ -144,6 +144,31 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
         }
     });
 
+    private const string MarkedTraffic = """
+        import socket, subprocess, sys, time
+        def run(line): subprocess.run(line.split(), check=True)
+        def waited(): return int(next(l for l in open("/proc/net/xfrm_stat") if "OutNoStates" in l).split()[1])
+        run("ip link add d0 type veth peer name d1"); run("ip addr add 10.0.0.1/24 dev d0"); run("ip link set d0 up"); run("ip link set d1 up")
+        marks = [int(m) for m in sys.argv[1:]]
+        for number, mark in enumerate(marks):
+            run(f"ip xfrm policy add src 10.0.0.1 dst 10.0.0.2 dir out priority {10 if mark else 20} " + (f"mark {mark} mask 0xff " if mark else "") + "tmpl src 10.0.0.1 dst 10.0.0.2 proto esp mode tunnel")
+            if number == 0: time.sleep(0.2)   # so that packets flow before the others come
+        for number, mark in enumerate(marks):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            if mark: s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            s.sendto(b"x", ("10.0.0.2", 9))
+            end = time.monotonic() + 20
+            while waited() <= number and time.monotonic() < end: time.sleep(0.02)
+        print(waited())
+        """;
+
+    /// <summary>Each mark has a TUN of its own, and each TUN somebody who reads it, whichever was there first.</summary>
+    [Theory]
+    [InlineData("0", "1", "2")]
+    [InlineData("1", "0", "2")]
+    public void Packets_reach_the_policies_of_every_mark(params string[] marks) => Play(pair, () =>
+        Assert.Equal("3\n", pair.Net.Left.Do(pair.LeftDaemon.Attached([Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), "-c", MarkedTraffic, .. marks]))));
+
     [Fact]
     public void The_exit_code_and_signals_are_the_programs_own() => Play(pair, () =>
     {

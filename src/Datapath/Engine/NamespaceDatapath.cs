@@ -243,7 +243,9 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct.View());
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
         OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap);
-        OutboundTurn turn = new(worker, queue.Handle, mayJoin: device.IfId == 0);
+        // The first device is the ordinary one. The inbound worker joins in with that alone: another (of an if_id, or of a policy's mark) has a worker of its own.
+        bool ordinary = _devices.Length == 0;
+        OutboundTurn turn = new(worker, queue.Handle, mayJoin: ordinary);
         ReadyWait? wait = null, parked = null;
         ShortSleep? pause = null;
         ArrivalRate rate = new();
@@ -289,7 +291,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                 direct?.Dispose();
             }),
             _logger);
-        if (device.IfId == 0)
+        if (ordinary)
         {
             _ordinary = (turn, thread);
         }
