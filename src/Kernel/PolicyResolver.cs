@@ -123,7 +123,7 @@ public sealed class PolicyResolver
         {
             if (!TryTunnelEnds(template, flow, daddr, saddr, out XfrmAddress remote, out XfrmAddress local))
             {
-                return new Verdict(Errno.ENETUNREACH);
+                return new Verdict(Errno.EHOSTUNREACH);   // xfrm_get_saddr
             }
             SaSearch search = _space.Sad.FindForTemplate(template, remote, local, flow, policy, cpu, out SecurityAssociation? sa);
             if (search == SaSearch.Found)

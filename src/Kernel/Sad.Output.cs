@@ -96,7 +96,7 @@ public sealed partial class Sad
         {
             return null;
         }
-        // xfrm_init_tempstate: the selector is the packet itself; tunnel templates name the ends, transport ones take the packet's.
+        // xfrm_init_tempstate: the selector is the packet itself; the ends are the template's where it names them, in any mode.
         SecurityAssociation larval = new()
         {
             Family = template.Family,
@@ -105,13 +105,14 @@ public sealed partial class Sad
             IfId = policy.IfId,
             Mark = policy.Mark,
             Pcpu = pcpu,
-            Saddr = saddr,
+            Saddr = template.Saddr.IsAny(template.Family) ? saddr : template.Saddr,
             Direction = SaDirection.Out,
             State = SaState.Acq,
             AddTime = _space.WallSeconds,
             Lifetime = XfrmLifetimeCfg.Unlimited(_space.Sysctls.AcqExpires),
         };
-        larval.Id.Daddr = daddr;
+        larval.Id.Daddr = template.Id.Daddr.IsAny(template.Family) ? daddr : template.Id.Daddr;
+        larval.IsMisfiled = !larval.Id.Daddr.Equals(daddr, template.Family) || !larval.Saddr.Equals(saddr, template.Family);
         larval.Id.Proto = template.Id.Proto;
         larval.Id.Spi = template.Id.Spi;
         byte prefix = flow.Family == AddressFamily.Inet ? (byte)32 : (byte)128;

@@ -234,11 +234,14 @@ public sealed partial class Sad
     {
         AttachTunnel(sa);
         sa.Node = _all.AddFirst(sa);
-        PathKey path = PathKey.Of(sa);
-        _byPath.GetOrAdd(path, static _ => new SaChain()).Add(sa);
-        if (sa.State == SaState.Acq && sa.Id.Spi.Raw == 0)
+        if (!sa.IsMisfiled)
         {
-            OpenLarval(path, sa);
+            PathKey path = PathKey.Of(sa);
+            _byPath.GetOrAdd(path, static _ => new SaChain()).Add(sa);
+            if (sa.State == SaState.Acq && sa.Id.Spi.Raw == 0)
+            {
+                OpenLarval(path, sa);
+            }
         }
         if (sa.Id.Spi.Raw != 0)
         {
@@ -288,7 +291,7 @@ public sealed partial class Sad
     private void UnlinkPath(SecurityAssociation sa)
     {
         PathKey path = PathKey.Of(sa);
-        if (_byPath.TryGetValue(path, out SaChain? chain))
+        if (!sa.IsMisfiled && _byPath.TryGetValue(path, out SaChain? chain))
         {
             chain.Remove(sa);
             if (chain.First is null)

@@ -164,6 +164,12 @@ public sealed class SecurityAssociation : IDisposable
     /// <summary>A larval SA that still waits for an SPI, and is found by its addresses.</summary>
     internal bool IsOpenLarval { get; set; }
 
+    /// <summary>
+    /// A larval SA whose template names other ends than the packet has (in transport mode): Linux files it under the packet's, where neither a
+    /// packet nor a key manager finds it by addresses.
+    /// </summary>
+    internal bool IsMisfiled { get; set; }
+
     public bool IsEsn => (Flags & SaFlags.Esn) != 0;
 
     /// <summary>Mode is one whose outer header is built from the SA's addresses.</summary>

@@ -54,6 +54,25 @@ public sealed class PolicyResolverTests
         Assert.Equal(5, test.Manager.Acquires.Count);
     }
 
+    /// <summary><c>xfrm_init_tempstate</c>, and the hash of <c>xfrm_state_find</c>.</summary>
+    [Fact]
+    public void A_transport_template_that_names_other_ends_is_asked_for_with_them_and_for_each_packet()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, TestSpace.Template(Left, Right, mode: XfrmMode.Transport)), exclusive: true);
+        for (int packet = 1; packet <= 2; packet++)
+        {
+            Assert.Equal(OutboundAction.Pending, test.Space.Resolver.Resolve(Inner).Action);
+            test.Space.RunPending();
+            Assert.Equal(packet, test.Manager.Acquires.Count);
+            Assert.Equal((XfrmAddress.Parse(Left), XfrmAddress.Parse(Right)), (test.Manager.Acquires[^1].Saddr, test.Manager.Acquires[^1].Id.Daddr));
+        }
+        SecurityAssociation[] larval = [.. test.Space.Sad.All];
+        Assert.Equal(2, larval.Length);
+        Assert.All(larval, sa => Assert.True(test.Space.Sad.Delete(sa)));
+        Assert.Empty(test.Space.Sad.All);
+    }
+
     [Fact]
     public void The_default_policy_may_block_and_counts_nothing()
     {

@@ -122,7 +122,7 @@ internal sealed partial class Explainer
                 _verdict = ExplainReport.Pending;
                 break;
             default:
-                Drop(decision.Counter, $"{decision.Errno}{(decision.Errno == Errno.ENETUNREACH ? ": no route to the tunnel's remote address" : "")}");
+                Drop(decision.Counter, $"{decision.Errno}{(decision.Errno == Errno.EHOSTUNREACH ? ": no route to the tunnel's remote address" : "")}");
                 break;
         }
     }
