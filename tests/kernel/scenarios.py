@@ -328,6 +328,10 @@ class Composer:
             yield from self.step(r.choice(['newsa', 'newsa', 'newpolicy', 'spdadd'] if self.many and self.some(.9) else doors))
         if self.due is not None:
             yield {'sleep_ms': 5600}
+        if self.traffic:
+            yield dict(self.COUNTERS)
+
+    COUNTERS = {'cmd': ['sh', '-c', 'grep -v "[[:space:]]0$" /proc/net/xfrm_stat']}
 
     def step(self, name):
         self.sequence += 1
@@ -655,7 +659,7 @@ class Themes(Composer):
 
     def steps(self):
         self.many = False
-        yield from self.r.choice([self.of_sockets, self.migrations, self.larval, self.larval, self.events, self.parts, self.listeners, self.policies_by_key, self.directions, self.long_keys])()
+        yield from self.r.choice([self.of_sockets, self.migrations, self.larval, self.larval, self.events, self.parts, self.listeners, self.policies_by_key, self.directions, self.long_keys, *[self.packets] * (self.some(.4))])()
 
     def send(self, *names, sock=None, flags=None):
         for name in names:
@@ -747,6 +751,23 @@ class Themes(Composer):
                     e['saddr'], e['daddr'] = (a if a != '0' else '0.0.0.0' for a in (e['saddr'], e['daddr']))
             if self.some(.5):
                 yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'getpolicy', 'info', 'polexpire', 'expire', 'newae', 'getae', 'delpolicy', 'delsa'))
+
+    # Packets through SAs: what is counted, which limits are met, who is asked
+    def packets(self):
+        self.traffic, self.six = True, self.six and self.some(.5)
+        yield from ({'cmd': command, 'wait_ms': 50} for command in self.WIRE)
+        self.selector = lambda: X.enc('xfrm_selector', saddr=self.hosts[0], daddr=self.hosts[1], family=self.family, prefixlen_s=128 if self.six else 32, prefixlen_d=self.pick(*[128 if self.six else 32] * 3, 24), proto=self.pick(0, 0, 17))
+        self.limits = lambda: {} if self.some(.6) else {self.pick('soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit', 'hard_byte_limit'): self.pick(1, 2, 3, 100, 300)}
+        steps = list(self.pair_of())
+        for step in steps:
+            yield step
+        for _ in range(self.r.randint(2, 7)):
+            if self.some(.7):
+                yield from self.step('packet')
+            else:
+                yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'delsa', 'getsa', 'newae', 'getae', 'expire', 'newpolicy', 'newsa', 'migrate', 'flushsa', 'default'))
+        yield from self.send('getsa_dump')
+        yield dict(self.COUNTERS)
 
     # Larval SAs
     def larval(self):
