@@ -10,7 +10,16 @@ public sealed class Policy
     private int _dead;
     private volatile PolicyTemplate[] _templates = [];
 
-    public required XfrmSelector Selector { get; init; }
+    private readonly XfrmSelector _selector;
+
+    public required XfrmSelector Selector
+    {
+        get => _selector;
+        init => _selector = value;
+    }
+
+    /// <summary>The same without a copy.</summary>
+    public ref readonly XfrmSelector SelectorRef => ref _selector;
 
     /// <summary>Whose packets it is for: the selector's family, or of a PF_KEY socket policy, whose selector has none, the socket's.</summary>
     public ushort Family

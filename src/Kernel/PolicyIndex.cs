@@ -58,7 +58,12 @@ internal sealed class PolicyIndex
     {
         Table table = TableFor(policy);
         Key key = table.KeyOf(policy.Selector.Daddr, policy.Selector.Saddr);
-        Policy[] present = table.Entries.GetValueOrDefault(key, []);
+        if (table.Entries.TryAdd(key, [policy]))
+        {
+            Count++;
+            return;
+        }
+        Policy[] present = table.Entries[key];
         if (replaced is not null && Array.IndexOf(present, replaced) is >= 0 and int gone)
         {
             present = [.. present.AsSpan(0, gone), .. present.AsSpan(gone + 1)];

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Xfrmd.Kernel;
 
 /// <summary>
@@ -77,11 +79,13 @@ public sealed class Spd
     /// <param name="exclusive">Refuse with EEXIST where one with the same identity stands (NEWPOLICY).</param>
     public Outcome Insert(Policy policy, bool exclusive)
     {
-        Identity identity = new(policy);
-        if (_byIdentity.TryGetValue(identity, out Policy? replaced) && exclusive)
+        ref Policy? holder = ref CollectionsMarshal.GetValueRefOrAddDefault(_byIdentity, new Identity(policy), out _);
+        Policy? replaced = holder;
+        if (replaced is not null && exclusive)
         {
             return Errno.EEXIST;
         }
+        holder = policy;
         policy.Index = replaced?.Index ?? NewIndex((uint)policy.Direction, policy.Index);
         policy.Position = ++_position;
         policy.Place = replaced?.Priority == policy.Priority ? replaced.Place : policy.Position;
@@ -90,7 +94,6 @@ public sealed class Spd
         policy.InsertedAt = _space.Time.GetTimestamp();
         policy.Node = _all.AddFirst(policy);
         Index(policy.Type, policy.Direction).Insert(policy, replaced);
-        _byIdentity[identity] = policy;
         _byIndex[policy.Index] = policy;
         if (_byIndex.Count > HashMask && HashMask < (1 << 20) - 1)
         {
@@ -143,10 +146,31 @@ public sealed class Spd
     public int Flush(PolicyType type)
     {
         Policy[] removed = [.. _byIdentity.Values.Where(p => p.Type == type)];
+        bool wholly = removed.Length == _byIdentity.Count, allIndexes = removed.Length == _byIndex.Count;
         foreach (Policy policy in removed)
         {
-            Unlink(policy);
+            policy.Kill();
+            _all.Remove(policy.Node!);
+            _space.Timers.Disarm(policy);
+            if (!wholly)
+            {
+                _byIdentity.Remove(new Identity(policy));
+            }
+            if (!allIndexes)
+            {
+                _byIndex.Remove(policy.Index);
+            }
         }
+        if (wholly)
+        {
+            _byIdentity.Clear();
+        }
+        if (allIndexes)
+        {
+            _byIndex.Clear();
+        }
+        // Who looks up meanwhile finds them dead, or no more.
+        _indexes = [.. _indexes.Select((index, at) => at / Directions == (int)type ? new PolicyIndex() : index)];
         if (removed.Length > 0)
         {
             _space.BumpGeneration();
@@ -269,6 +293,8 @@ public sealed class Spd
 
     private readonly record struct Identity(PolicyType Type, PolicyDirection Direction, uint IfId, XfrmSelector Selector, XfrmMark Mark)
     {
+        public override int GetHashCode() => (Selector.GetHashCode() * 31) ^ HashCode.Combine((int)Type, (int)Direction, IfId, Mark.V, Mark.M);
+
         public Identity(Policy policy) : this(policy.Type, policy.Direction, policy.IfId, policy.Selector, policy.Mark)
         {
         }

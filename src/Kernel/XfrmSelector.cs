@@ -44,10 +44,14 @@ public struct XfrmSelector : IEquatable<XfrmSelector>
 
     public override readonly int GetHashCode()
     {
-        HashCode hash = default;
         XfrmSelector self = this;
-        hash.AddBytes(Bytes(ref self));
-        return hash.ToHashCode();
+        ulong mixed = 0;
+        foreach (ulong part in MemoryMarshal.Cast<byte, ulong>(Bytes(ref self)))
+        {
+            mixed = (mixed ^ part) * 0x9E3779B97F4A7C15UL;
+            mixed ^= mixed >> 32;
+        }
+        return (int)mixed;
     }
 
     public static bool operator ==(XfrmSelector a, XfrmSelector b) => a.Equals(b);

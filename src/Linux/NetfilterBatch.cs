@@ -23,7 +23,9 @@ public sealed class NetfilterBatch
     private readonly byte _family;
     private int _expressions;
     private int _element;
-    private readonly Dictionary<string, List<ReadOnlyMemory<byte>>> _elements = [];
+    private readonly Dictionary<string, SetElements> _waiting = [];
+    private readonly Stack<SetElements> _spare = [];
+    private SetElements? _elements;
     private ushort _elementsType;
 
     /// <param name="table">The table that all of it is about.</param>
@@ -40,7 +42,7 @@ public sealed class NetfilterBatch
 
     public void Clear()
     {
-        _elements.Clear();
+        ForgetElements();
         _writer.Clear();
         Begin(NFNL_MSG_BATCH_BEGIN, 0, subsystem: 0, resource: NFNL_SUBSYS_NFTABLES);
         _writer.EndMessage();
@@ -147,6 +149,10 @@ public sealed class NetfilterBatch
     public void AddElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_NEWSETELEM, set, keys);
 
     public void DeleteElements(string set, IEnumerable<ReadOnlyMemory<byte>> keys) => Elements(NFT_MSG_DELSETELEM, set, keys);
+
+    public void AddElement(string set, ReadOnlyMemory<byte> key) => Element(NFT_MSG_NEWSETELEM, set, key);
+
+    public void DeleteElement(string set, ReadOnlyMemory<byte> key) => Element(NFT_MSG_DELSETELEM, set, key);
 
     /// <summary>
     /// Starts a rule: at the chain's end, at its beginning, or behind another one that is named by its handle or, added in this same
@@ -384,37 +390,58 @@ public sealed class NetfilterBatch
         _writer.EndNest(nest);
     }
 
-    /// <summary>Elements wait for the next message of another kind: those of one set share a message, though they come in turn with another set's.</summary>
     private void Elements(ushort type, string set, IEnumerable<ReadOnlyMemory<byte>> keys)
+    {
+        foreach (ReadOnlyMemory<byte> key in keys)
+        {
+            Element(type, set, key);
+        }
+    }
+
+    /// <summary>Elements wait for the next message of another kind: those of one set share a message, though they come in turn with another set's.</summary>
+    private void Element(ushort type, string set, ReadOnlyMemory<byte> key)
     {
         if (type != _elementsType)
         {
             WriteElements();
             _elementsType = type;
         }
-        foreach (ReadOnlyMemory<byte> key in keys)
+        if (_elements?.Set != set && !_waiting.TryGetValue(set, out _elements))
         {
-            if (!_elements.TryGetValue(set, out List<ReadOnlyMemory<byte>>? waiting))
-            {
-                _elements[set] = waiting = [];
-            }
-            waiting.Add(key);
-            IsEmpty = false;
+            _elements = _spare.TryPop(out SetElements? spare) ? spare : new SetElements();
+            _elements.Set = set;
+            _waiting.Add(set, _elements);
         }
+        _elements.Keys.Add(key);
+        IsEmpty = false;
+    }
+
+    private void ForgetElements()
+    {
+        const int most = 4096;
+        foreach (SetElements elements in _waiting.Values)
+        {
+            elements.Keys.Clear();
+            if (elements.Keys.Capacity <= most)
+            {
+                _spare.Push(elements);
+            }
+        }
+        _waiting.Clear();
+        _elements = null;
     }
 
     private void WriteElements()
     {
-        if (_elements.Count == 0)
+        if (_elements is null)
         {
             return;
         }
-        KeyValuePair<string, List<ReadOnlyMemory<byte>>>[] all = [.. _elements];
-        _elements.Clear();
-        foreach ((string set, List<ReadOnlyMemory<byte>> keys) in all)
+        _elements = null;   // what is begun below has nothing to write before it
+        foreach (SetElements elements in _waiting.Values)
         {
             int list = -1;
-            foreach (ReadOnlyMemory<byte> key in keys)
+            foreach (ReadOnlyMemory<byte> key in elements.Keys)
             {
                 if (list >= 0 && _writer.NestLength(list) > MaxNest)
                 {
@@ -425,7 +452,7 @@ public sealed class NetfilterBatch
                 if (list < 0)
                 {
                     BeginIn(_elementsType, (ushort)(_elementsType == NFT_MSG_NEWSETELEM ? NetlinkConstants.NLM_F_CREATE : 0));
-                    _writer.Text(2, set);
+                    _writer.Text(2, elements.Set);
                     list = _writer.BeginNest(3);
                 }
                 int element = _writer.BeginNest(NFTA_LIST_ELEM);
@@ -435,6 +462,7 @@ public sealed class NetfilterBatch
             _writer.EndNest(list);
             _writer.EndMessage();
         }
+        ForgetElements();
     }
 
     private int BeginExpression(string name)
@@ -479,5 +507,12 @@ public sealed class NetfilterBatch
         public byte Family;
         public byte Version;
         public ushort ResourceId;
+    }
+
+    private sealed class SetElements
+    {
+        public string Set { get; set; } = "";
+
+        public List<ReadOnlyMemory<byte>> Keys { get; } = [];
     }
 }

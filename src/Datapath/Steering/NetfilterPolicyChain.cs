@@ -4,8 +4,11 @@ using Xfrmd.Linux;
 
 namespace Xfrmd.Datapath.Steering;
 
-/// <summary>Writes the planner's rules of one chain into a transaction of nf_tables.</summary>
-internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyChainKind kind) : IRuleTable
+/// <summary>
+/// Writes the planner's rules into a transaction of nf_tables. Chains that show the same policies by the same rules (what this host sends and what
+/// it forwards) share the sets behind them, and so are one to the planner.
+/// </summary>
+internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, params PolicyChainKind[] kinds) : IRuleTable
 {
     /// <summary>The set of protocols that have ports; made with the table.</summary>
     public const string PortedSet = "ported";
@@ -13,11 +16,11 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     private const int Scratch = 15;
     private const byte FragmentHeader = 44;
     private static readonly byte[] NonZeroFragment = [0x3F, 0xFF], GreKeyAndChecksum = [0xA0, 0x00], GreKey = [0x20, 0x00];
-    private readonly Dictionary<uint, RuleGroup> _pending = [];
+    private readonly Dictionary<uint, (RuleGroup Group, int Chain)> _pending = [];
     private int _sets;
 
-    /// <summary>The chain's name.</summary>
-    public string Name { get; } = NameOf(kind);
+    /// <summary>The first chain's name.</summary>
+    public string Name { get; } = NameOf(kinds[0]);
 
     public static string NameOf(PolicyChainKind kind) => kind switch
     {
@@ -35,17 +38,27 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
             group.SetName = string.Create(CultureInfo.InvariantCulture, $"{Name}{++_sets}");
             batch.AddSet(group.SetName, (uint)_sets, shape.SetKeyLength, KeyType(shape), shape is { KeyLength: 4 } and ({ MarkMask: not 0 } or { Interface: true }));
         }
-        NetfilterRulePlace place = behind is null ? NetfilterRulePlace.First : NetfilterRulePlace.Behind(behind.RuleHandle, behind.RuleId);
-        group.RuleId = batch.BeginRule(Name, place);
-        _pending[group.RuleId] = group;
-        WriteMatch(shape, group.SetName);
-        WriteVerdict(group.Verdict);
-        batch.EndRule();
+        group.Rules = new RuleGroup.Rule[kinds.Length];
+        for (int chain = 0; chain < kinds.Length; chain++)
+        {
+            NetfilterRulePlace place = behind is null
+                ? NetfilterRulePlace.First
+                : NetfilterRulePlace.Behind(behind.Rules[chain].Handle, behind.Rules[chain].Id);
+            uint id = batch.BeginRule(NameOf(kinds[chain]), place);
+            group.Rules[chain] = new RuleGroup.Rule(id, 0);
+            _pending[id] = (group, chain);
+            WriteMatch(shape, group.SetName, kinds[chain]);
+            WriteVerdict(group.Verdict);
+            batch.EndRule();
+        }
     }
 
     public void RemoveGroup(RuleGroup group)
     {
-        batch.DeleteRule(Name, group.RuleHandle, group.RuleId);
+        for (int chain = 0; chain < kinds.Length; chain++)
+        {
+            batch.DeleteRule(NameOf(kinds[chain]), group.Rules[chain].Handle, group.Rules[chain].Id);
+        }
         if (group.SetName.Length > 0)
         {
             batch.DeleteSet(group.SetName);
@@ -56,7 +69,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         if (group.SetName.Length > 0)
         {
-            batch.AddElements(group.SetName, [key.Bytes[..group.Shape.SetKeyLength]]);
+            batch.AddElement(group.SetName, key.Bytes[..group.SetKeyLength]);
         }
     }
 
@@ -64,22 +77,22 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         if (group.SetName.Length > 0)
         {
-            batch.DeleteElements(group.SetName, [key.Bytes[..group.Shape.SetKeyLength]]);
+            batch.DeleteElement(group.SetName, key.Bytes[..group.SetKeyLength]);
         }
     }
 
     /// <summary>Takes a handle from the kernel's echo; false where the rule is not of this chain.</summary>
     public bool TakeHandle(uint id, ulong handle)
     {
-        if (!_pending.Remove(id, out RuleGroup? group))
+        if (!_pending.Remove(id, out (RuleGroup Group, int Chain) rule))
         {
             return false;
         }
-        group.RuleHandle = handle;
+        rule.Group.Rules[rule.Chain] = new RuleGroup.Rule(id, handle);
         return true;
     }
 
-    private void WriteMatch(in SelectorShape shape, string set)
+    private void WriteMatch(in SelectorShape shape, string set, PolicyChainKind kind)
     {
         bool ipv4 = shape.Family == AddressFamily.Inet;
         batch.LoadMeta(Scratch, NetfilterMeta.Family);
@@ -105,7 +118,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
                 batch.Compare(Scratch, [0, 0]);
                 break;
         }
-        WriteKey(shape, ipv4);
+        WriteKey(shape, ipv4, kind);
         if (set.Length > 0)
         {
             batch.Lookup(0, set);
@@ -129,7 +142,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     }
 
     /// <summary>Loads the fields one behind the other into the registers from 0 on: the key of the set.</summary>
-    private void WriteKey(in SelectorShape shape, bool ipv4)
+    private void WriteKey(in SelectorShape shape, bool ipv4, PolicyChainKind kind)
     {
         int register = 0;
         if (shape.PrefixS > 0)
@@ -159,7 +172,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
         if (shape.Interface)
         {
-            WriteInterface(register);
+            WriteInterface(register, kind);
         }
     }
 
@@ -205,7 +218,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     }
 
     /// <summary>The interface that the packet leaves by, as <c>flowi_oif</c>: known in a hook behind routing, asked of routing before it.</summary>
-    private void WriteInterface(int register)
+    private void WriteInterface(int register, PolicyChainKind kind)
     {
         switch (kind)
         {
@@ -235,7 +248,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
                 batch.Accept();
                 break;
             case SteeringAction.Block:
-                batch.Jump((kind is PolicyChainKind.Out or PolicyChainKind.OutForwarded ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);
+                batch.Jump((kinds[0] == PolicyChainKind.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);
                 break;
             case SteeringAction.Require:
                 batch.Jump(NetfilterDropChain.Require.Name);

@@ -45,6 +45,7 @@ public sealed partial class NetfilterSteering : ISteering
     private readonly HashSet<BypassPort> _bypassPorts = [];
     private readonly List<SteeringDevice> _down = [];
     private volatile SteeringDevice[] _devices = [];
+    private readonly Action<uint, ulong> _takeHandle;
     private Chain[] _chains = [];
     private Pending _pending;
     private bool _canLog = true;
@@ -53,6 +54,7 @@ public sealed partial class NetfilterSteering : ISteering
     private NetfilterSteering(SafeFileHandle netns, Spd spd, SteeringOptions options, ILogger logger, NetfilterClient netfilter, RouteClient routes)
     {
         (_netns, _spd, _options, _logger, _netfilter, _routes) = (netns, spd, options, logger, netfilter, routes);
+        _takeHandle = TakeHandle;
         _batch = new NetfilterBatch(options.TableName);
         _base = new NetfilterBaseRules(_batch, options.Marks, options.LogGroup);
     }
@@ -118,16 +120,14 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 return;   // the policy among all others
             }
-            foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
+            PolicyLayers layers = ChainOf(policy.Direction).Layers;
+            if (replaced is null)
             {
-                if (replaced is null)
-                {
-                    chain.Layers.Insert(policy);
-                }
-                else
-                {
-                    chain.Layers.Replace(replaced, policy);
-                }
+                layers.Insert(policy);
+            }
+            else
+            {
+                layers.Replace(replaced, policy);
             }
             _pending = replaced is null ? Pending.Insertions : Pending.Mixed;
         }
@@ -143,7 +143,7 @@ public sealed partial class NetfilterSteering : ISteering
             }
             foreach (Chain chain in _chains)
             {
-                chain.Layers.Remove([.. policies.Where(p => p.Direction == chain.Direction)]);
+                chain.Layers.Remove(policies);   // those of other directions it does not know
             }
             _pending = Pending.Removals;
         }
@@ -256,17 +256,17 @@ public sealed partial class NetfilterSteering : ISteering
         lock (_lock)
         {
             Policy? policy = _spd.Find(flow, direction);
-            Chain chain = _chains.First(c => c.Direction == direction);
+            Chain chain = ChainOf(direction);
             if (policy is null)
             {
                 return _spd.Default(direction) == PolicyAction.Block
-                    ? $"no policy matches; dropped by nft chain {NetfilterBaseRules.DefaultChain(chain.Kind)}"
+                    ? $"no policy matches; dropped by nft chain {NetfilterBaseRules.DefaultChain(chain.Kinds[0])}"
                     : "no policy matches; passes in clear";
             }
             RuleGroup? group = chain.Layers.GroupOf(policy);
             string rule = group is null
                 ? "not shown in any rule"
-                : $"nft table inet {_options.TableName}, chain {chain.Rules.Name}, rule {group.RuleHandle}" + (group.SetName.Length > 0 ? ", set " + group.SetName : "");
+                : $"nft table inet {_options.TableName}, chain {chain.Rules.Name}, rule {group.Rules[0].Handle}" + (group.SetName.Length > 0 ? ", set " + group.SetName : "");
             string result = group?.Verdict switch
             {
                 { Action: SteeringAction.Protect } verdict => $"goes to {DeviceOfClass(verdict.DeviceClass)?.Tun.Name} (table {_options.RoutingTable + verdict.DeviceClass})",
@@ -365,7 +365,17 @@ public sealed partial class NetfilterSteering : ISteering
         _devices.FirstOrDefault(d => ifId == 0 ? d.DeviceClass == 0 : d.IfId == ifId)
         ?? AddDevice(string.Create(CultureInfo.InvariantCulture, $"xfrm-{ifId}"), ifId, default, 0, -1);
 
-    private SteeringDevice? DeviceOfClass(int deviceClass) => _devices.FirstOrDefault(d => d.DeviceClass == deviceClass);
+    private SteeringDevice? DeviceOfClass(int deviceClass)
+    {
+        foreach (SteeringDevice device in _devices)
+        {
+            if (device.DeviceClass == deviceClass)
+            {
+                return device;
+            }
+        }
+        return null;
+    }
 
     private void MakeDeviceFor(Policy policy)
     {
@@ -401,7 +411,7 @@ public sealed partial class NetfilterSteering : ISteering
         // The route of a packet for this host leads to lo: for IPv4 that is the interface that Linux compares.
         { Direction: PolicyDirection.In, Selector: { Family: AddressFamily.Inet, Ifindex: not 0 and not 1 } } => null,
         { Action: PolicyAction.Block } => new SteeringVerdict(SteeringAction.Block),
-        { TemplateArray: var templates } when templates.Any(t => !t.IsOptional) => new SteeringVerdict(SteeringAction.Require),
+        { TemplateArray: var templates } when Array.Exists(templates, static t => !t.IsOptional) => new SteeringVerdict(SteeringAction.Require),
         _ => new SteeringVerdict(SteeringAction.Bypass),
     };
 
@@ -417,10 +427,13 @@ public sealed partial class NetfilterSteering : ISteering
                 continue;
             }
             chain.Default = wanted;
-            _batch.FlushChain(NetfilterBaseRules.DefaultChain(chain.Kind));
-            if (wanted != DefaultRule.None)
+            foreach (PolicyChainKind kind in chain.Kinds)
             {
-                _base.WriteDefault(chain.Kind, wanted == DefaultRule.CountAndDrop ? NetfilterDropChain.NoPolicy : NetfilterDropChain.Default);
+                _batch.FlushChain(NetfilterBaseRules.DefaultChain(kind));
+                if (wanted != DefaultRule.None)
+                {
+                    _base.WriteDefault(kind, wanted == DefaultRule.CountAndDrop ? NetfilterDropChain.NoPolicy : NetfilterDropChain.Default);
+                }
             }
         }
     }
@@ -453,25 +466,34 @@ public sealed partial class NetfilterSteering : ISteering
             _base.WriteIngressOf(device);
         }
         _batch.AddElements(NetfilterBaseRules.BypassPorts, _bypassPorts.Select(NetfilterBaseRules.Key));
-        _chains = [.. Enum.GetValues<PolicyChainKind>().Select(NewChain)];
-        foreach (Policy policy in Enum.GetValues<PolicyDirection>().SelectMany(_spd.Ordered))
+        _chains =
+        [
+            NewChain(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded),
+            NewChain(PolicyDirection.In, PolicyChainKind.In),
+            NewChain(PolicyDirection.Fwd, PolicyChainKind.Fwd),
+        ];
+        foreach (Policy policy in _chains.SelectMany(c => _spd.Ordered(c.Direction)))
         {
             MakeDeviceFor(policy);
-            foreach (Chain chain in _chains.Where(c => c.Direction == policy.Direction))
-            {
-                chain.Layers.Insert(policy);
-            }
+            ChainOf(policy.Direction).Layers.Insert(policy);
         }
         WriteDefaults();
-        return _netfilter.Commit(_batch, TakeHandle);
+        return _netfilter.Commit(_batch, _takeHandle);
     }
 
-    private Chain NewChain(PolicyChainKind kind)
+    private Chain NewChain(PolicyDirection direction, params PolicyChainKind[] kinds)
     {
-        NetfilterPolicyChain rules = new(_batch, _options.Marks, kind);
-        Func<Policy, SteeringVerdict?> verdictOf = kind is PolicyChainKind.Out or PolicyChainKind.OutForwarded ? OutVerdict : InboundVerdict;
-        return new Chain(kind, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
+        NetfilterPolicyChain rules = new(_batch, _options.Marks, kinds);
+        Func<Policy, SteeringVerdict?> verdictOf = direction == PolicyDirection.Out ? OutVerdict : InboundVerdict;
+        return new Chain(direction, kinds, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
     }
+
+    private Chain ChainOf(PolicyDirection direction) => direction switch
+    {
+        PolicyDirection.Out => _chains[0],
+        PolicyDirection.In => _chains[1],
+        _ => _chains[2],
+    };
 
     /// <summary>
     /// Additions may be put off together, and so may removals. Where one kind follows the other they are two transactions: what is taken away
@@ -487,7 +509,7 @@ public sealed partial class NetfilterSteering : ISteering
         {
             return false;
         }
-        int errno = _netfilter.Commit(_batch, TakeHandle);
+        int errno = _netfilter.Commit(_batch, _takeHandle);
         if (errno == 0)
         {
             BringUpDevices();
@@ -526,21 +548,16 @@ public sealed partial class NetfilterSteering : ISteering
 
     private enum DefaultRule { None, Drop, CountAndDrop }
 
-    private sealed class Chain(PolicyChainKind kind, NetfilterPolicyChain rules, PolicyLayers layers)
+    private sealed class Chain(PolicyDirection direction, PolicyChainKind[] kinds, NetfilterPolicyChain rules, PolicyLayers layers)
     {
-        public PolicyChainKind Kind { get; } = kind;
+        public PolicyDirection Direction { get; } = direction;
+
+        public PolicyChainKind[] Kinds { get; } = kinds;
 
         public NetfilterPolicyChain Rules { get; } = rules;
 
         public PolicyLayers Layers { get; } = layers;
 
         public DefaultRule Default { get; set; }
-
-        public PolicyDirection Direction => Kind switch
-        {
-            PolicyChainKind.In => PolicyDirection.In,
-            PolicyChainKind.Fwd => PolicyDirection.Fwd,
-            _ => PolicyDirection.Out,
-        };
     }
 }

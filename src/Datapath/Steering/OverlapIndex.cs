@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Xfrmd.Kernel;
 
 namespace Xfrmd.Datapath.Steering;
@@ -9,33 +10,27 @@ namespace Xfrmd.Datapath.Steering;
 internal sealed class OverlapIndex<T>(Func<T, Policy> policyOf)
     where T : class
 {
-    private readonly Dictionary<(ushort Family, byte PrefixS, byte PrefixD), Dictionary<(XfrmAddress, XfrmAddress), List<T>>> _tables = [];
+    private readonly Dictionary<(ushort Family, byte PrefixS, byte PrefixD), Dictionary<Key, Items>> _tables = [];
 
     public void Add(T item)
     {
-        XfrmSelector selector = policyOf(item).Selector;
+        ref readonly XfrmSelector selector = ref policyOf(item).SelectorRef;
         (ushort, byte, byte) shape = (selector.Family, selector.PrefixlenS, selector.PrefixlenD);
-        if (!_tables.TryGetValue(shape, out var table))
+        if (!_tables.TryGetValue(shape, out Dictionary<Key, Items>? table))
         {
             _tables[shape] = table = [];
         }
-        (XfrmAddress, XfrmAddress) key = Key(selector, selector.PrefixlenS, selector.PrefixlenD);
-        if (!table.TryGetValue(key, out List<T>? items))
-        {
-            table[key] = items = [];
-        }
-        items.Add(item);
+        CollectionsMarshal.GetValueRefOrAddDefault(table, new Key(selector, selector.PrefixlenS, selector.PrefixlenD), out _).Add(item);
     }
 
     public void Remove(T item)
     {
-        XfrmSelector selector = policyOf(item).Selector;
+        ref readonly XfrmSelector selector = ref policyOf(item).SelectorRef;
         (ushort, byte, byte) shape = (selector.Family, selector.PrefixlenS, selector.PrefixlenD);
-        var table = _tables[shape];
-        (XfrmAddress, XfrmAddress) key = Key(selector, selector.PrefixlenS, selector.PrefixlenD);
-        List<T> items = table[key];
-        items.Remove(item);
-        if (items.Count == 0 && table.Remove(key) && table.Count == 0)
+        Dictionary<Key, Items> table = _tables[shape];
+        Key key = new(selector, selector.PrefixlenS, selector.PrefixlenD);
+        ref Items items = ref CollectionsMarshal.GetValueRefOrNullRef(table, key);
+        if (items.Remove(item) && table.Remove(key) && table.Count == 0)
         {
             _tables.Remove(shape);
         }
@@ -44,15 +39,15 @@ internal sealed class OverlapIndex<T>(Func<T, Policy> policyOf)
     public IEnumerable<T> Overlapping(Policy policy)
     {
         XfrmSelector selector = policy.Selector;
-        foreach ((var shape, var table) in _tables)
+        foreach ((var shape, Dictionary<Key, Items> table) in _tables)
         {
             if (shape.Family != selector.Family)
             {
                 continue;
             }
             IEnumerable<T> candidates = shape.PrefixS <= selector.PrefixlenS && shape.PrefixD <= selector.PrefixlenD
-                ? table.GetValueOrDefault(Key(selector, shape.PrefixS, shape.PrefixD), [])
-                : table.Values.SelectMany(items => items);
+                ? table.GetValueOrDefault(new Key(selector, shape.PrefixS, shape.PrefixD)).All
+                : table.Values.SelectMany(items => items.All);
             foreach (T candidate in candidates)
             {
                 if (PolicyOrder.Overlap(policy, policyOf(candidate)))
@@ -63,6 +58,50 @@ internal sealed class OverlapIndex<T>(Func<T, Policy> policyOf)
         }
     }
 
-    private static (XfrmAddress, XfrmAddress) Key(in XfrmSelector selector, byte prefixS, byte prefixD) =>
-        (selector.Saddr.Masked(prefixS, selector.Family), selector.Daddr.Masked(prefixD, selector.Family));
+    private readonly record struct Key(XfrmAddress Saddr, XfrmAddress Daddr)
+    {
+        public Key(in XfrmSelector selector, byte prefixS, byte prefixD)
+            : this(selector.Saddr.Masked(prefixS, selector.Family), selector.Daddr.Masked(prefixD, selector.Family))
+        {
+        }
+
+        public override int GetHashCode() => (Daddr.GetHashCode() * 31) ^ Saddr.GetHashCode();
+    }
+
+    /// <summary>Mostly one: only more of them need a list.</summary>
+    private struct Items
+    {
+        private object? _items;
+
+        public readonly IEnumerable<T> All => _items switch
+        {
+            null => [],
+            List<T> many => many,
+            _ => [(T)_items],
+        };
+
+        public void Add(T item) => _items = _items switch
+        {
+            null => item,
+            List<T> many => Appended(many, item),
+            _ => new List<T> { (T)_items, item },
+        };
+
+        /// <summary>True where none is left.</summary>
+        public bool Remove(T item)
+        {
+            if (_items is not List<T> many)
+            {
+                return _items == item;
+            }
+            many.Remove(item);
+            return many.Count == 0;
+        }
+
+        private static List<T> Appended(List<T> many, T item)
+        {
+            many.Add(item);
+            return many;
+        }
+    }
 }

@@ -17,6 +17,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     private readonly List<Layer> _layers = [];
     private readonly Dictionary<Policy, Entry> _entries = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<SteeringVerdict, OverlapIndex<Entry>> _byVerdict = [];
+    private readonly List<Membership> _gone = [];
 
     /// <summary>The rules in the order in which a packet meets them.</summary>
     public IEnumerable<RuleGroup> Groups => _layers.SelectMany(l => l.Groups);
@@ -31,32 +32,55 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         {
             return;
         }
-        Entry added = new(policy, verdict, SelectorExpansion.Expand(policy, foreignMark));
+        (SelectorShape Shape, SelectorKey Key)[] selectors = SelectorExpansion.Expand(policy, foreignMark);
+        Entry added = new(policy, verdict, selectors.Length);
         _entries.Add(policy, added);
+        if (Place(added, selectors, displace: true) is not { } displaced)
+        {
+            return;
+        }
         // Usually one round. Where layers and SPD order disagree, later policies move behind: mostly once, since the earliest goes first; and not
         // for ever where they go round in a circle.
-        SortedSet<Entry> waiting = new(Comparer<Entry>.Create((a, b) => PolicyOrder.Comparer.Compare(a.Policy, b.Policy))) { added };
-        for (int left = MaxRounds * _entries.Count; waiting.Min is { } entry; left--)
+        SortedSet<Entry> waiting = new(displaced, Comparer<Entry>.Create((a, b) => PolicyOrder.Comparer.Compare(a.Policy, b.Policy)));
+        for (int left = (MaxRounds * _entries.Count) - 1; waiting.Min is { } entry; left--)
         {
             waiting.Remove(entry);
-            Place(entry, left > 0 ? waiting : null);
+            waiting.UnionWith(Place(entry, SelectorExpansion.Expand(entry.Policy, foreignMark), displace: left > 0) ?? []);
         }
     }
 
-    public void Remove(Policy policy) => Remove([policy]);
-
-    /// <summary>Takes many out; a rule that loses all its policies goes without its keys being touched one by one.</summary>
-    public void Remove(IReadOnlyList<Policy> policies)
+    /// <summary>Takes many out; a rule that loses all its policies goes without its keys being touched one by one. Those that are not here do not count.</summary>
+    public void Remove(params IReadOnlyList<Policy> policies)
     {
-        List<Membership> gone = [];
-        foreach (Policy policy in policies)
+        if (_entries.Count == 0)
         {
-            if (_entries.Remove(policy, out Entry? entry))
+            return;
+        }
+        List<Entry> found = new(Math.Min(policies.Count, _entries.Count));
+        for (int i = 0; i < policies.Count; i++)
+        {
+            if (_entries.Remove(policies[i], out Entry? entry))
             {
-                Withdraw(entry, gone);
+                found.Add(entry);
             }
         }
-        TakeOut(gone);
+        if (_entries.Count == 0)
+        {
+            Clear();
+            return;
+        }
+        found.ForEach(Withdraw);
+        TakeOut();
+    }
+
+    private void Clear()
+    {
+        foreach (RuleGroup group in Groups)
+        {
+            table.RemoveGroup(group);
+        }
+        _layers.Clear();
+        _byVerdict.Clear();
     }
 
     /// <summary>Puts the new policy where the old one was, touching as little as can be.</summary>
@@ -77,10 +101,11 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     /// <summary>The rule that holds a policy, for people.</summary>
     public RuleGroup? GroupOf(Policy policy) => _entries.GetValueOrDefault(policy)?.Members.FirstOrDefault().Group;
 
-    private void Place(Entry entry, SortedSet<Entry>? waiting)
+    /// <summary>Puts a policy into a layer. Returns those that stand before it now and should not, which have been taken out.</summary>
+    private List<Entry>? Place(Entry entry, ReadOnlySpan<(SelectorShape, SelectorKey)> selectors, bool displace)
     {
         int after = -1, before = _layers.Count;
-        List<Entry> later = [];
+        List<Entry>? later = null;
         foreach ((SteeringVerdict verdict, OverlapIndex<Entry> others) in _byVerdict)
         {
             if (verdict == entry.Verdict)
@@ -97,7 +122,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
                 else
                 {
                     before = Math.Min(before, index);
-                    later.Add(other);
+                    (later ??= []).Add(other);
                 }
             }
         }
@@ -110,62 +135,75 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
             }
         }
         layer ??= AddLayer(after + 1, entry.Verdict);
-        Join(entry, layer);
-        if (waiting is null)
+        Join(entry, layer, selectors);
+        if (!displace || later is null)
         {
-            return;
+            return null;
         }
+        List<Entry>? displaced = null;
         foreach (Entry other in later)
         {
             if (other.Layer!.Index <= layer.Index)
             {
-                List<Membership> gone = [];
-                Withdraw(other, gone);
-                TakeOut(gone);
-                waiting.Add(other);
+                Withdraw(other);
+                TakeOut();
+                (displaced ??= []).Add(other);
             }
         }
+        return displaced;
     }
 
-    private void Join(Entry entry, Layer layer)
+    private void Join(Entry entry, Layer layer, ReadOnlySpan<(SelectorShape, SelectorKey)> selectors)
     {
         entry.Layer = layer;
         layer.Entries++;
         if (!_byVerdict.TryGetValue(entry.Verdict, out OverlapIndex<Entry>? same))
         {
-            _byVerdict[entry.Verdict] = same = new OverlapIndex<Entry>(e => e.Policy);
+            _byVerdict[entry.Verdict] = same = new OverlapIndex<Entry>(static e => e.Policy);
         }
         same.Add(entry);
-        foreach ((SelectorShape shape, SelectorKey key) in entry.Selectors)
+        for (int i = 0; i < selectors.Length; i++)
         {
-            if (!layer.ByShape.TryGetValue(shape, out RuleGroup? group))
-            {
-                group = new RuleGroup(layer.Verdict, shape);
-                RuleGroup? behind = LastGroupUpTo(layer.Index);
-                layer.ByShape[shape] = group;
-                layer.Groups.Add(group);
-                table.AddGroup(group, behind);
-            }
+            (SelectorShape shape, SelectorKey key) = selectors[i];
+            RuleGroup group = GroupFor(layer, shape);
             if (group.AddReference(key))
             {
                 table.AddKey(group, key);
             }
-            entry.Members.Add((group, key));
+            entry.Members[i] = (group, key);
         }
     }
 
-    /// <summary>Takes a policy out of its layer; the keys that nobody else needs are to be <see cref="TakeOut"/>.</summary>
-    private void Withdraw(Entry entry, List<Membership> gone)
+    private RuleGroup GroupFor(Layer layer, in SelectorShape shape)
+    {
+        // Policies come in rows of one shape.
+        if (layer.Latest is { } latest && latest.Shape == shape)
+        {
+            return latest;
+        }
+        if (!layer.ByShape.TryGetValue(shape, out RuleGroup? group))
+        {
+            group = new RuleGroup(layer.Verdict, shape);
+            RuleGroup? behind = LastGroupUpTo(layer.Index);
+            layer.ByShape[shape] = group;
+            layer.Groups.Add(group);
+            table.AddGroup(group, behind);
+        }
+        return layer.Latest = group;
+    }
+
+    /// <summary>Takes a policy out of its layer; the keys that nobody else needs go with <see cref="TakeOut"/>.</summary>
+    private void Withdraw(Entry entry)
     {
         Layer layer = entry.Layer!;
         foreach ((RuleGroup group, SelectorKey key) in entry.Members)
         {
             if (group.DropReference(key))
             {
-                gone.Add(new Membership(layer, group, key));
+                _gone.Add(new Membership(layer, group, key));
             }
         }
-        entry.Members.Clear();
+        Array.Clear(entry.Members);
         entry.Layer = null;
         _byVerdict[entry.Verdict].Remove(entry);
         if (--layer.Entries == 0)
@@ -175,9 +213,9 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         }
     }
 
-    private void TakeOut(List<Membership> gone)
+    private void TakeOut()
     {
-        foreach ((Layer layer, RuleGroup group, SelectorKey key) in gone)
+        foreach ((Layer layer, RuleGroup group, SelectorKey key) in _gone)
         {
             if (!group.IsEmpty)
             {
@@ -185,10 +223,12 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
             }
             else if (layer.ByShape.Remove(group.Shape))
             {
+                layer.Latest = null;
                 layer.Groups.Remove(group);
                 table.RemoveGroup(group);
             }
         }
+        _gone.Clear();
     }
 
     private Layer AddLayer(int index, SteeringVerdict verdict)
@@ -227,15 +267,15 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         public SteeringVerdict Verdict { get; } = verdict;
         public Dictionary<SelectorShape, RuleGroup> ByShape { get; } = [];
         public List<RuleGroup> Groups { get; } = [];
+        public RuleGroup? Latest { get; set; }
         public int Entries { get; set; }
     }
 
-    private sealed class Entry(Policy policy, SteeringVerdict verdict, List<(SelectorShape, SelectorKey)> selectors)
+    private sealed class Entry(Policy policy, SteeringVerdict verdict, int members)
     {
         public Policy Policy { get; } = policy;
         public SteeringVerdict Verdict { get; } = verdict;
-        public List<(SelectorShape, SelectorKey)> Selectors { get; } = selectors;
-        public List<(RuleGroup Group, SelectorKey Key)> Members { get; } = [];
+        public (RuleGroup Group, SelectorKey Key)[] Members { get; } = new (RuleGroup, SelectorKey)[members];
         public Layer? Layer { get; set; }
     }
 }

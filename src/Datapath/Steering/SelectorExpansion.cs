@@ -19,20 +19,19 @@ public static class SelectorExpansion
     /// <summary>Expands one policy. Empty where no packet can match it.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="foreignMark">Bits of the mark that policies may look at: all but ours.</param>
-    public static List<(SelectorShape Shape, SelectorKey Key)> Expand(Policy policy, uint foreignMark)
+    public static (SelectorShape Shape, SelectorKey Key)[] Expand(Policy policy, uint foreignMark)
     {
-        List<(SelectorShape, SelectorKey)> all = [];
         XfrmSelector selector = policy.Selector;
         if ((policy.Mark.V & ~policy.Mark.M) != 0 || (policy.Mark.V & ~foreignMark) != 0)
         {
-            return all;   // no packet carries such a mark
+            return [];   // no packet carries such a mark
         }
         Fields fields = new(selector, policy.Mark.V, policy.Mark.M & foreignMark);
         if ((selector.SportMask.Raw | selector.DportMask.Raw) == 0)
         {
-            all.Add(fields.Build(PortKind.None, selector.Proto));
-            return all;
+            return [fields.Build(PortKind.None, selector.Proto)];
         }
+        List<(SelectorShape, SelectorKey)> all = [];
         foreach (byte protocol in selector.Proto != 0 ? [selector.Proto] : PortedProtocols)
         {
             AddProtocol(all, fields, protocol);
@@ -45,7 +44,7 @@ public static class SelectorExpansion
                 all.Add(fields.Build(PortKind.Portless, 0));
             }
         }
-        return all;
+        return [.. all];
     }
 
     private static void AddProtocol(List<(SelectorShape, SelectorKey)> all, in Fields fields, byte protocol)
