@@ -11,6 +11,7 @@ internal sealed record AttachContext(
     ISocketHooks Hooks,
     NamespaceTracker Namespaces,
     SocketTable Sockets,
+    PairPool Pairs,
     Truesizes Truesizes,
     SafeFileHandle HomeNamespace,
     ulong HomeNamespaceInode,

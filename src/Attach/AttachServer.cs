@@ -55,7 +55,8 @@ public sealed class AttachServer : IDisposable
         NamespaceTracker tracker = new(namespaces);
         SafeFileHandle home = ProcFile.TryOpen("/proc/self/ns/net") ?? throw new LinuxException((int)Errno.ENOENT, "/proc/self/ns/net");
         ulong inode = ProcFile.ReadInode("/proc/self/ns/net", "net"u8, out _);
-        AttachContext context = new(families, hooks, tracker, new SocketTable(tracker, log), new Truesizes(), home, inode, log);
+        PairPool pairs = new();
+        AttachContext context = new(families, hooks, tracker, new SocketTable(tracker, pairs, log), pairs, new Truesizes(), home, inode, log);
         log.Listening(path);
         return new AttachServer(context, path, listener);
     }
@@ -74,6 +75,7 @@ public sealed class AttachServer : IDisposable
         _listener.Dispose();
         File.Delete(_path);
         _context.Sockets.Dispose();
+        _context.Pairs.Dispose();
         _context.Writers.Dispose();
         _context.Truesizes.Dispose();
         _context.SendBufferLimit.Dispose();
@@ -150,7 +152,7 @@ public sealed class AttachServer : IDisposable
             _log.NotKillable(peer.ProcessId);
         }
         _ = SeqpacketSocket.SendMessage(connection, Encoding.UTF8.GetBytes(ControlProtocol.Accepted));
-        return new Session(_context, new SeccompListener(listener), range, unseen, peer.ProcessId);
+        return new Session(_context, new SeccompListener(listener), range, unseen, waitKillable, peer.ProcessId);
     }
 
     private static string? Refuse(PeerCredentials peer)

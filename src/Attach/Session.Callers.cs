@@ -14,22 +14,39 @@ internal sealed partial class Session
     private readonly (ulong Address, int Length)[] _windows = new (ulong, int)[Windows];
     private ulong _windowsOf;
 
-    /// <summary>The call during which its thread has been seen to live.</summary>
+    /// <summary>The call whose thread has been seen to live since its memory was read last.</summary>
     private ulong _alive;
     private int _nextWindow;
 
-    /// <summary>The emulated socket behind the descriptor that is the first argument, or null: another file that lives at such a number.</summary>
-    private EmulatedSocket? Ours(in SeccompNotification call)
+    /// <summary>
+    /// The emulated socket behind the descriptor that is the first argument, or null: another file that lives at such a number. What an argument
+    /// points at (<paramref name="reads"/>) is read before: then the look at the descriptor shows that it was the caller's.
+    /// </summary>
+    private EmulatedSocket? Ours(in SeccompNotification call, int reads = 0)
     {
-        int descriptor = Int(call, 0);
-        return _range.Contains(descriptor) ? _context.Sockets.Find(SocketInode(call.ThreadId, descriptor)) : null;
+        if (!_range.Contains(Int(call, 0)))
+        {
+            return null;
+        }
+        if (reads != 0 && Pointer(call, reads) is not 0 and ulong address)
+        {
+            BeginReading(call);
+            ReadAround(call, address, sizeof(int));
+        }
+        return _context.Sockets.Find(SocketInode(call));
     }
 
-    private ulong SocketInode(uint thread, int descriptor)
+    /// <summary>The number of the socket behind the descriptor that is the first argument; 0: none.</summary>
+    private ulong SocketInode(in SeccompNotification call)
     {
-        // A number that is found shows that the thread lives.
-        ulong inode = ThreadOf(thread)?.SocketInode(descriptor, out _) ?? 0;
-        return inode != 0 ? inode : LivingThread(thread)?.SocketInode(descriptor, out _) ?? 0;
+        (uint thread, int descriptor) = (call.ThreadId, Int(call, 0));
+        if (_threads.GetValueOrDefault(thread)?.SocketInode(descriptor, out _) is not 0 and { } inode)
+        {
+            // The thread that was known before the call lives: so its number has been nobody else's meanwhile.
+            _alive = call.Id;
+            return inode;
+        }
+        return LivingThread(thread)?.SocketInode(descriptor, out _) ?? 0;
     }
 
     /// <summary>Who calls, behind a look at one of its descriptors.</summary>
@@ -100,30 +117,43 @@ internal sealed partial class Session
     /// </summary>
     private bool TryRead(in SeccompNotification call, ulong address, Span<byte> buffer)
     {
+        BeginReading(call);
+        if (buffer.IsEmpty || TryCopy(address, buffer))
+        {
+            return true;
+        }
+        ReadAround(call, address, buffer.Length);
+        if (TryCopy(address, buffer))
+        {
+            return true;
+        }
+        _alive = 0;
+        return _memory.TryRead((int)call.ThreadId, address, buffer);
+    }
+
+    private void BeginReading(in SeccompNotification call)
+    {
         if (_windowsOf != call.Id)
         {
             _windowsOf = call.Id;
             Array.Clear(_windows);
         }
-        if (buffer.IsEmpty || TryCopy(address, buffer))
-        {
-            return true;
-        }
+    }
+
+    private void ReadAround(in SeccompNotification call, ulong address, int length)
+    {
         ulong page = address & ~(PageSize - 1ul);
-        if (buffer.Length <= WindowSize && page < ulong.MaxValue - WindowSize)
+        if (length > WindowSize || page >= ulong.MaxValue - WindowSize)
         {
-            // Header, vectors and what they point at: a frame of the stack, and those of its callers above.
-            bool message = call.Data.Number is SystemCall.SendMsg or SystemCall.RecvMsg;
-            int wanted = message || address - page + (ulong)buffer.Length > PageSize ? WindowSize : PageSize;
-            int read = _memory.ReadPages((int)call.ThreadId, page, _pages.AsSpan(_nextWindow * WindowSize, wanted));
-            _windows[_nextWindow] = (page, Math.Max(read, 0));
-            _nextWindow = (_nextWindow + 1) % Windows;
-            if (TryCopy(address, buffer))
-            {
-                return true;
-            }
+            return;
         }
-        return _memory.TryRead((int)call.ThreadId, address, buffer);
+        // Header, vectors and what they point at: a frame of the stack, and those of its callers above.
+        bool message = call.Data.Number is SystemCall.SendMsg or SystemCall.RecvMsg;
+        int wanted = message || address - page + (ulong)length > PageSize ? WindowSize : PageSize;
+        _alive = 0;
+        int read = _memory.ReadPages((int)call.ThreadId, page, _pages.AsSpan(_nextWindow * WindowSize, wanted));
+        _windows[_nextWindow] = (page, Math.Max(read, 0));
+        _nextWindow = (_nextWindow + 1) % Windows;
     }
 
     private bool TryCopy(ulong address, Span<byte> buffer)

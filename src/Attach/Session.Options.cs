@@ -15,7 +15,7 @@ internal sealed partial class Session
     private Answer SetOption(in SeccompNotification call)
     {
         int level = Int(call, 1), name = Int(call, 2);
-        if (Ours(call) is { } socket)
+        if (Ours(call, reads: 3) is { } socket)
         {
             return level == SocketAbi.SolSocket ? SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
         }
@@ -69,7 +69,7 @@ internal sealed partial class Session
 
     private Answer GetOption(in SeccompNotification call)
     {
-        if (Ours(call) is not { } socket)
+        if (Ours(call, reads: 4) is not { } socket)
         {
             return Answer.Continue;
         }

@@ -32,7 +32,7 @@ internal sealed partial class Session
         }
         (XfrmNamespace space, UserNamespaces owners) = (network.Space, network.Owners);
         Caller caller = CallerOf(call.ThreadId, owners);
-        var (program, ours) = CreatePair(call.ThreadId, network.Inode, named: domain == SocketAbi.AfNetlink, (type & SocketAbi.NonBlock) != 0);
+        var (program, ours, inode) = CreatePair(call.ThreadId, network.Inode, named: domain == SocketAbi.AfNetlink, (type & SocketAbi.NonBlock) != 0);
         using (program)
         {
             UnixReceiveBuffer buffer = new(ours, _context.Truesizes);
@@ -44,7 +44,7 @@ internal sealed partial class Session
             }
             EmulatedSocket socket = new()
             {
-                Inode = FileNumber.Of(program),
+                Inode = inode,
                 Domain = domain,
                 Type = type & SocketAbi.TypeMask,
                 Protocol = protocol,
@@ -89,20 +89,16 @@ internal sealed partial class Session
     }
 
     /// <summary>The pair belongs to the program's namespace: interface ioctls on a netlink socket act there.</summary>
-    private (SafeFileHandle Program, SafeFileHandle Ours) CreatePair(uint thread, ulong inode, bool named, bool nonBlocking)
+    private PairPool.Pair CreatePair(uint thread, ulong inode, bool named, bool nonBlocking)
     {
-        (SafeFileHandle Program, SafeFileHandle Ours)? pair = null;
-        if (inode != _context.HomeNamespaceInode)
+        if (inode == _context.HomeNamespaceInode)
         {
-            using SafeFileHandle? network = OpenNamespace(thread);
-            _ = network is not null && TryRunIn(network, () => pair = SeqpacketSocket.CreatePair(named, nonBlocking));
+            return named && !nonBlocking && _context.Pairs.TryTake(out PairPool.Pair spare) ? spare : PairPool.Make(named, nonBlocking);
         }
-        pair ??= SeqpacketSocket.CreatePair(named, nonBlocking);
-        if (named)
-        {
-            SeqpacketSocket.ReportSenders(pair.Value.Ours);   // on an unnamed end it would make the kernel choose a name
-        }
-        return pair.Value;
+        PairPool.Pair? pair = null;
+        using SafeFileHandle? network = OpenNamespace(thread);
+        _ = network is not null && TryRunIn(network, () => pair = PairPool.Make(named, nonBlocking));
+        return pair ?? PairPool.Make(named, nonBlocking);
     }
 
     /// <summary>Does it in the namespace; false, with nothing done, where we may not enter it.</summary>
@@ -156,7 +152,7 @@ internal sealed partial class Session
     private Answer Bind(in SeccompNotification call)
     {
         int length = Int(call, 2);
-        if (Ours(call) is { } socket)
+        if (Ours(call, reads: 1) is { } socket)
         {
             Span<byte> name = stackalloc byte[SocketAbi.MaxAddress];
             Errno errno = ReadAddress(call, Pointer(call, 1), length, ref name);
@@ -191,7 +187,7 @@ internal sealed partial class Session
 
     private Answer Connect(in SeccompNotification call)
     {
-        if (Ours(call) is not { } socket)
+        if (Ours(call, reads: 1) is not { } socket)
         {
             return Answer.Continue;
         }
@@ -208,7 +204,7 @@ internal sealed partial class Session
 
     private Answer GetName(in SeccompNotification call, bool peer)
     {
-        if (Ours(call) is not { } socket)
+        if (Ours(call, reads: 2) is not { } socket)
         {
             return Answer.Continue;
         }

@@ -30,7 +30,7 @@ internal sealed partial class Session
         {
             return Send(call, socket, [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }], 0, 0, 0);
         }
-        return _context.Writers.Find(SocketInode(call.ThreadId, Int(call, 0))) is { } writer
+        return _context.Writers.Find(SocketInode(call)) is { } writer
             ? WriteSysctl(call, writer)
             : SendLink(call, [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }]);
     }
@@ -59,7 +59,7 @@ internal sealed partial class Session
 
     private Answer SendMsg(in SeccompNotification call)
     {
-        if (Ours(call) is { } socket)
+        if (Ours(call, reads: 1) is { } socket)
         {
             return SendOne(call, socket, Pointer(call, 1), Int(call, 2));
         }
@@ -192,13 +192,13 @@ internal sealed partial class Session
     }
 
     /// <summary><c>sk->sk_sndbuf</c> of the program's end: a longer datagram is EMSGSIZE.</summary>
-    private static int SendBuffer(in SeccompNotification call, EmulatedSocket socket)
+    private int SendBuffer(in SeccompNotification call, EmulatedSocket socket)
     {
-        if (socket.SendBuffer != 0 || !ProcStatus.TryRead((int)call.ThreadId, out ProcStatus status))
+        if (socket.SendBuffer != 0 || ThreadOf(call.ThreadId) is not { } thread)
         {
             return socket.SendBuffer;
         }
-        using SafeFileHandle? file = PidFd.TryDuplicate((int)call.ThreadId, status.Tgid, Int(call, 0), out _);
+        using SafeFileHandle? file = PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _);
         return file is null ? 0 : SocketOptions.SendBufferSize(file);
     }
 
@@ -253,7 +253,7 @@ internal sealed partial class Session
 
     private Answer RecvMsg(in SeccompNotification call)
     {
-        if (Ours(call) is not { } socket)
+        if (Ours(call, reads: 1) is not { } socket)
         {
             return Answer.Continue;
         }

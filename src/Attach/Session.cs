@@ -16,16 +16,18 @@ internal sealed partial class Session : IDisposable
     private readonly SeccompListener _listener;
     private readonly ReservedRange _range;
     private readonly bool _unseen;
+    private readonly bool _waitKillable;
     private readonly int _pid;
     private readonly HashSet<XfrmNamespace> _spaces = [];
     private readonly ProcessMemory _memory;
 
-    public Session(AttachContext context, SeccompListener listener, ReservedRange range, bool unseen, int pid)
+    public Session(AttachContext context, SeccompListener listener, ReservedRange range, bool unseen, bool waitKillable, int pid)
     {
         _context = context;
         _listener = listener;
         _range = range;
         _unseen = unseen;
+        _waitKillable = waitKillable;
         _pid = pid;
         _memory = context.Memory;
     }
@@ -129,6 +131,9 @@ internal sealed partial class Session : IDisposable
 
     private static ulong Pointer(in SeccompNotification call, int argument) => call.Data.Arguments[argument];
 
-    /// <summary>Whether the caller still waits, so that what was read from its memory was its own. A killed thread's number may be another's.</summary>
-    private bool StillWaits(in SeccompNotification call) => _listener.IsWaiting(call.Id);
+    /// <summary>
+    /// Whether the caller still waits, so that what was read from its memory was its own. A killed thread's number may be another's, and where
+    /// signals interrupt the call, it may be another call already.
+    /// </summary>
+    private bool StillWaits(in SeccompNotification call) => (_waitKillable && _alive == call.Id) || _listener.IsWaiting(call.Id);
 }

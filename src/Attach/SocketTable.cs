@@ -17,12 +17,14 @@ internal sealed class SocketTable : IDisposable
     private readonly ConcurrentDictionary<ulong, EmulatedSocket> _sockets = [];
     private readonly Epoll _epoll = new();
     private readonly NamespaceTracker _namespaces;
+    private readonly PairPool _pairs;
     private readonly ILogger _log;
     private readonly Thread _thread;
     private volatile bool _stopping;
 
-    public SocketTable(NamespaceTracker namespaces, ILogger log)
+    public SocketTable(NamespaceTracker namespaces, PairPool pairs, ILogger log)
     {
+        _pairs = pairs;
         _namespaces = namespaces;
         _log = log;
         _thread = new Thread(Watch) { Name = "attach-sockets", IsBackground = true };
@@ -102,7 +104,7 @@ internal sealed class SocketTable : IDisposable
         {
             if ((events & EpollEvents.In) != 0)
             {
-                TakeDatagrams(socket);
+                TakeDatagrams(socket, ended: (events & EpollEvents.HangUp) != 0);
             }
             if ((events & EpollEvents.Out) != 0 && (events & EpollEvents.HangUp) == 0)
             {
@@ -117,15 +119,16 @@ internal sealed class SocketTable : IDisposable
         if ((events & EpollEvents.HangUp) != 0)
         {
             Release(socket);
+            _pairs.Refill();
         }
     }
 
-    private void TakeDatagrams(EmulatedSocket socket)
+    private void TakeDatagrams(EmulatedSocket socket, bool ended)
     {
         for (; ; )
         {
             int length = SeqpacketSocket.TryPeekLength(socket.Ours);
-            if (length < 0 || (length == 0 && SeqpacketSocket.HasEnded(socket.Ours)))
+            if (length < 0 || (length == 0 && (ended || SeqpacketSocket.HasEnded(socket.Ours))))
             {
                 return;
             }

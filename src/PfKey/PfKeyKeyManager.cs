@@ -41,6 +41,10 @@ internal sealed class PfKeyKeyManager(PfKeyNamespace space) : IKeyManager
     // pfkey_send_policy_notify: MAIN policies only, and no expiry.
     public void NotifyPolicy(in PolicyEvent notification)
     {
+        if (!space.HasSockets)
+        {
+            return;
+        }
         switch (notification)
         {
             case { Policy.Type: not PolicyType.Main } or { Type: not PolicyType.Main }:
@@ -90,7 +94,7 @@ internal sealed class PfKeyKeyManager(PfKeyNamespace space) : IKeyManager
     // pfkey_send_migrate
     public void Migrate(in XfrmSelector selector, PolicyDirection direction, PolicyType type, IReadOnlyList<MigrateEntry> entries, KmAddress? kmAddress, XfrmEncapTmpl? encap)
     {
-        if (type != PolicyType.Main || entries.Count == 0)
+        if (type != PolicyType.Main || entries.Count == 0 || !space.HasSockets)
         {
             return;
         }

@@ -19,10 +19,16 @@ public sealed partial class ThreadView : IDisposable
     private readonly (int Descriptor, SafeFileHandle? Link)[] _links = new (int, SafeFileHandle?)[MaxLinks];
     private int _nextLink;
 
-    private ThreadView(int tid, int innerTgid, SafeFileHandle files, SafeFileHandle namespaces) =>
-        (Tid, InnerTgid, _files, _namespaces, UserNamespace) = (tid, innerTgid, files, namespaces, ReadInode(namespaces, "user\0"u8, "user"u8, out _));
+    private ThreadView(int tid, in ProcStatus status, SafeFileHandle files, SafeFileHandle namespaces)
+    {
+        (Tid, Tgid, InnerTgid) = (tid, status.Tgid, status.InnerTgid);
+        (_files, _namespaces, UserNamespace) = (files, namespaces, ReadInode(namespaces, "user\0"u8, "user"u8, out _));
+    }
 
     public int Tid { get; }
+
+    /// <summary>The thread group.</summary>
+    public int Tgid { get; }
 
     /// <summary>The thread group as the program itself sees it.</summary>
     public int InnerTgid { get; }
@@ -37,7 +43,7 @@ public sealed partial class ThreadView : IDisposable
         SafeFileHandle? files = OpenFolder($"/proc/{tid}/fd"), namespaces = OpenFolder($"/proc/{tid}/ns");
         if (files is not null && namespaces is not null)
         {
-            return new ThreadView(tid, status.InnerTgid, files, namespaces);
+            return new ThreadView(tid, status, files, namespaces);
         }
         files?.Dispose();
         namespaces?.Dispose();
