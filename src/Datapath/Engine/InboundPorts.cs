@@ -54,7 +54,7 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
         return total;
     }
 
-    /// <summary>Handles a batch of each port, in their order. How many messages they had.</summary>
+    /// <summary>Handles a batch of each port, in their order. How much they had.</summary>
     public int RunAll(InboundWorker worker)
     {
         int count = 0;

@@ -29,6 +29,7 @@ public sealed class InboundWorker : IDisposable
     private bool _isMany;
     private byte[]? _copies;
     private int _copiesUsed;
+    private int _datagrams;
 
     /// <param name="space">Policies, SAs, statistics.</param>
     /// <param name="host">What is local.</param>
@@ -45,7 +46,7 @@ public sealed class InboundWorker : IDisposable
         _coalescers.Add(0, _main);
     }
 
-    /// <summary>Handles one batch of a port. How many messages it had.</summary>
+    /// <summary>Handles one batch of a port. How many messages it had, or datagrams in them.</summary>
     public int RunOnce(IArrivalPort port)
     {
         int count = port.Receive();
@@ -54,7 +55,7 @@ public sealed class InboundWorker : IDisposable
             return 0;
         }
         ulong now = _space.WallSeconds;
-        (_lastPair, _isMany) = (default, count >= ManyPackets);
+        (_lastPair, _isMany, _datagrams) = (default, count >= ManyPackets, 0);
         for (int i = 0; i < count; i++)
         {
             if (!port.TryGet(i, out PacketSlot slot, out Arrival arrival, out int segmentSize))
@@ -71,7 +72,7 @@ public sealed class InboundWorker : IDisposable
             }
         }
         Flush();
-        return count;
+        return Math.Max(count, _datagrams);
     }
 
     /// <summary>Forgets SAs that are gone. To be called by the worker's own thread between batches.</summary>
@@ -88,6 +89,7 @@ public sealed class InboundWorker : IDisposable
         bool inPlace = IsTunnel(slot, arrival);
         for (int at = 0; at < slot.Length; at += segmentSize)
         {
+            _datagrams++;
             int length = Math.Min(segmentSize, slot.Length - at), offset = slot.Offset + at;
             PacketSlot part = inPlace ? new(slot.Buffer, offset, length, offset, offset + length) { Mark = slot.Mark } : Copy(slot.Span.Slice(at, length)) with { Mark = slot.Mark };
             Accept(ref part, arrival, now);
