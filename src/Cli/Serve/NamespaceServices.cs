@@ -27,8 +27,8 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     // Sockets with policies that were seen open. Of another one (of a process that we cannot see) nobody can say that it is closed.
     private readonly HashSet<ulong> _seenOpen = [];
 
-    // Stays open: an SA is too often made to enter the namespace for it.
-    private SafeFileHandle? _noPmtuDiscovery;
+    // Opened before the first SA: iked waits a millisecond for the answer to one, and a thread that enters the namespace may take longer.
+    private readonly SafeFileHandle _noPmtuDiscovery;
 
     /// <param name="inode">The number in <c>net:[N]</c>.</param>
     /// <param name="netns">The namespace; owned from here on.</param>
@@ -38,6 +38,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     public NamespaceServices(ulong inode, SafeFileHandle netns, TimeProvider time, ILoggerFactory logging, DatapathOptions options)
     {
         _netns = netns;
+        _noPmtuDiscovery = OpenNoPmtuDiscovery(netns);
         Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets, NoPmtuDiscovery = NoPmtuDiscovery };
         _datapath = new NamespaceDatapath(Space, NetworkNamespace.Duplicate(netns), options, logging.CreateLogger("Xfrmd.Datapath"));
         Space.Observers.Add(_datapath);
@@ -173,7 +174,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
             _datapath.Dispose();
         }
         Space.Dispose();
-        _noPmtuDiscovery?.Dispose();
+        _noPmtuDiscovery.Dispose();
         _netns.Dispose();
     }
 
@@ -186,10 +187,21 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
 
     private bool NoPmtuDiscovery()
     {
-        const string path = "/proc/sys/net/ipv4/ip_no_pmtu_disc";
-        _noPmtuDiscovery ??= NetworkNamespace.Run(_netns, static () => ProcFile.TryOpen(path) ?? ProcFile.TryOpen("/dev/null")!);
         Span<byte> value = stackalloc byte[1];
         return ProcFile.ReadAgain(_noPmtuDiscovery, value) == 1 && value[0] != (byte)'0';
+    }
+
+    private static SafeFileHandle OpenNoPmtuDiscovery(SafeFileHandle netns)
+    {
+        const string path = "/proc/sys/net/ipv4/ip_no_pmtu_disc", none = "/dev/null";
+        try
+        {
+            return NetworkNamespace.Run(netns, static () => ProcFile.TryOpen(path) ?? ProcFile.TryOpen(none)!);
+        }
+        catch (LinuxException)
+        {
+            return ProcFile.TryOpen(none)!;   // a namespace that we may not enter
+        }
     }
 
     private bool HasInterface(int index) => NetworkNamespace.Run(
