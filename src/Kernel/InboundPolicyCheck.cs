@@ -54,7 +54,10 @@ public static class InboundPolicyCheck
             return false;
         }
         int next = 0;
-        if ((main is not null && !Consume(main, path, ref next, policy.IfId)) || !Consume(policy, path, ref next, policy.IfId) || HasTunnel(path[next..]))
+        bool fits = main is not null && flow.Family == AddressFamily.Inet6
+            ? ConsumeSorted(policy, main, path, ref next)
+            : (main is null || Consume(main, path, ref next, policy.IfId)) && Consume(policy, path, ref next, policy.IfId);
+        if (!fits || HasTunnel(path[next..]))
         {
             counter = XfrmCounter.InTmplMismatch;
             return false;
@@ -90,6 +93,29 @@ public static class InboundPolicyCheck
         }
         return true;
     }
+
+    // xfrm_tmpl_sort, for IPv6 where there are two policies
+    private static bool ConsumeSorted(Policy policy, Policy main, ReadOnlySpan<SecurityAssociation> path, ref int next)
+    {
+        var templates = policy.Templates.Select(t => (Template: t, Owner: policy)).Concat(main.Templates.Select(t => (Template: t, Owner: main)));
+        foreach ((PolicyTemplate template, Policy owner) in templates.OrderBy(t => TemplateOrder(t.Template)).Reverse())
+        {
+            if (!TryConsume(template, owner.AcceptsAllAlgorithms, path, ref next, policy.IfId))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary><c>__xfrm6_tmpl_sort_cmp</c>.</summary>
+    private static int TemplateOrder(in PolicyTemplate template) => template.Mode switch
+    {
+        XfrmMode.Transport => 1,
+        XfrmMode.RouteOptimization or XfrmMode.InTrigger => 2,
+        XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs => 3,
+        _ => 4,
+    };
 
     // xfrm_policy_ok
     private static bool TryConsume(in PolicyTemplate template, bool allAlgorithms, ReadOnlySpan<SecurityAssociation> path, ref int next, uint ifId)

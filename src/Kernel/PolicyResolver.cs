@@ -42,10 +42,9 @@ public sealed class PolicyResolver
             };
         }
         List<SecurityAssociation> sas = [];
-        XfrmAddress daddr = flow.Daddr, saddr = flow.Saddr;
         foreach (Policy each in main is null ? new[] { policy } : [policy, main])
         {
-            Verdict verdict = ResolveTemplates(each, flow, cpu, probe, sas, ref daddr, ref saddr);
+            Verdict verdict = ResolveTemplates(each, flow, cpu, probe, sas);
             if (verdict.Errno != Errno.None)
             {
                 return new OutboundDecision
@@ -65,7 +64,7 @@ public sealed class PolicyResolver
             Action = sas.Count == 0 ? OutboundAction.Bypass : OutboundAction.Transform,
             Policy = policy,
             MainPolicy = main,
-            Sas = [.. sas],
+            Sas = main is not null && flow.Family == AddressFamily.Inet6 ? [.. sas.OrderBy(StateOrder)] : [.. sas],
             Generation = generation,
         };
     }
@@ -112,8 +111,9 @@ public sealed class PolicyResolver
         _space.Sad.FindLarval(policy.Mark, template.Family, template.Mode, template.Reqid, pcpu, template.Id.Proto, remote, local) is not null;
 
     // xfrm_tmpl_resolve, xfrm_tmpl_resolve_one
-    private Verdict ResolveTemplates(Policy policy, in Flow flow, uint cpu, bool probe, List<SecurityAssociation> sas, ref XfrmAddress daddr, ref XfrmAddress saddr)
+    private Verdict ResolveTemplates(Policy policy, in Flow flow, uint cpu, bool probe, List<SecurityAssociation> sas)
     {
+        XfrmAddress daddr = flow.Daddr, saddr = flow.Saddr;
         // Templates count, whether or not there is an SA for each, and there is room for one less than a policy may have.
         if (sas.Count + policy.TemplateArray.Length >= SecurityAssociation.MaxDepth)
         {
@@ -155,6 +155,15 @@ public sealed class PolicyResolver
         }
         return new Verdict(Errno.None);
     }
+
+    /// <summary><c>__xfrm6_state_sort_cmp</c>: what two policies ask for together is applied in this order to IPv6, whoever of them asked for it.</summary>
+    private static int StateOrder(SecurityAssociation sa) => sa.Mode switch
+    {
+        XfrmMode.Transport => sa.Id.Proto != IpProtocol.Ah ? 1 : 3,
+        XfrmMode.RouteOptimization or XfrmMode.InTrigger => 2,
+        XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs => 4,
+        _ => 5,
+    };
 
     private bool TryTunnelEnds(in PolicyTemplate template, in Flow flow, in XfrmAddress daddr, in XfrmAddress saddr, out XfrmAddress remote, out XfrmAddress local)
     {

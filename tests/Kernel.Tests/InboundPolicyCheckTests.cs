@@ -34,6 +34,23 @@ public sealed class InboundPolicyCheckTests
         Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, TestSpace.Sa(Left, Right, 1, reqid: 3), TestSpace.Sa(Left, Right, 2, reqid: 3)));
     }
 
+    /// <summary><c>xfrm_tmpl_sort</c>: over IPv6 the tunnel is the outer one, whichever policy asks for it; over IPv4 what the main policy asks for is.</summary>
+    [Theory]
+    [InlineData("2001:db8:1::1", "2001:db8:2::1", true)]
+    [InlineData("10.1.0.1", "10.2.0.1", false)]
+    public void What_two_policies_ask_for_is_sorted_for_IPv6(string from, string to, bool tunnelIsOuter)
+    {
+        using TestSpace test = new();
+        Flow flow = TestSpace.Flow(from, to);
+        XfrmSelector all = new() { Family = flow.Family };
+        PolicyTemplate tunnel = TestSpace.Template(Left, Right, reqid: 1), transport = TestSpace.Template(from, to, reqid: 2, mode: XfrmMode.Transport);
+        test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.In, Type = PolicyType.Sub, TemplateArray = [tunnel] }, exclusive: true);
+        test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.In, TemplateArray = [transport] }, exclusive: true);
+        SecurityAssociation outer = TestSpace.Sa(Left, Right, 1, reqid: 1), inner = TestSpace.Sa(from, to, 2, reqid: 2, mode: XfrmMode.Transport);
+        Assert.Equal(tunnelIsOuter, InboundPolicyCheck.Allows(test.Space, flow, PolicyDirection.In, [outer, inner], null, out _));
+        Assert.Equal(!tunnelIsOuter, InboundPolicyCheck.Allows(test.Space, flow, PolicyDirection.In, [inner, outer], null, out _));
+    }
+
     [Fact]
     public void A_block_policy_and_an_SA_selector_refuse()
     {

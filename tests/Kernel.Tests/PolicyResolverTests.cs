@@ -38,6 +38,28 @@ public sealed class PolicyResolverTests
         Assert.Equal((OutboundAction.Pending, XfrmCounter.OutNoStates), (decision.Action, decision.Counter));
     }
 
+    /// <summary><c>xfrm_state_sort</c>: over IPv6 transport mode comes before tunnels, whichever policy asks for it; over IPv4 the sub policy's comes first.</summary>
+    [Theory]
+    [InlineData("2001:db8:1::1", "2001:db8:2::1", new uint[] { 2, 1 })]
+    [InlineData("10.1.0.1", "10.2.0.1", new uint[] { 1, 2 })]
+    public void What_two_policies_ask_for_is_sorted_for_IPv6(string from, string to, uint[] order)
+    {
+        using TestSpace test = new();
+        Flow flow = TestSpace.Flow(from, to);
+        XfrmSelector all = new() { Family = flow.Family };
+        PolicyTemplate tunnel = TestSpace.Template(Left, Right, reqid: 1), transport = TestSpace.Template("0.0.0.0", "0.0.0.0", reqid: 2, mode: XfrmMode.Transport);
+        transport.Family = flow.Family;
+        test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.Out, Type = PolicyType.Sub, TemplateArray = [tunnel] }, exclusive: true);
+        test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.Out, TemplateArray = [transport] }, exclusive: true);
+        test.Space.Sad.Insert(TestSpace.Sa(Left, Right, 1, reqid: 1));
+        SecurityAssociation host = TestSpace.Sa(from, to, 2, reqid: 2, mode: XfrmMode.Transport);
+        host.Family = flow.Family;
+        test.Space.Sad.Insert(host);
+        OutboundDecision decision = test.Space.Resolver.Resolve(flow);
+        Assert.Equal(OutboundAction.Transform, decision.Action);
+        Assert.Equal(order, decision.Sas.Select(sa => sa.Reqid));
+    }
+
     [Fact]
     public void Six_templates_are_too_many_for_a_packet()
     {
