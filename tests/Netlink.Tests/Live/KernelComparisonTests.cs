@@ -11,12 +11,21 @@ namespace Xfrmd.Netlink.Tests.Live;
 /// <summary>The same random requests to xfrmd and to the kernel beneath, in a network namespace of its own: answers and events must be equal.</summary>
 public sealed class KernelComparisonTests
 {
-    private const int Requests = 100_000, AllGroups = 8, ExtAck = 11, AddMembership = 1, SecondsOfLarvals = 36_000;
+    private const int Requests = 100_000, NewSas = 30_000, AllGroups = 8, ExtAck = 11, AddMembership = 1, SecondsOfLarvals = 36_000;
 
     [Theory]
     [InlineData(1, false)]
     [InlineData(2, true)]
-    public void The_kernel_beneath_answers_alike(int seed, bool thresholds)
+    public void The_kernel_beneath_answers_alike(int seed, bool thresholds) => InNamespace(() => Compare(new RequestGenerator(seed, thresholds)));
+
+    /// <summary>
+    /// What a NEWSA or UPDSA is refused for (<c>verify_newsa_info</c>, <c>xfrm_state_construct</c>) up to where the kernel beneath looks for the
+    /// transform. It need not have any, nor combined algorithms.
+    /// </summary>
+    [Fact]
+    public void It_refuses_the_same_SAs() => InNamespace(() => CompareSas(new RequestGenerator(3, thresholds: false)));
+
+    private static void InNamespace(Action compare)
     {
         ExceptionDispatchInfo? failure = null;
         // The thread ends with its namespace.
@@ -25,7 +34,7 @@ public sealed class KernelComparisonTests
             try
             {
                 KernelSocket.LeaveNetworkNamespace();
-                Compare(new RequestGenerator(seed, thresholds));
+                compare();
             }
             catch (Exception exception)
             {
@@ -35,6 +44,34 @@ public sealed class KernelComparisonTests
         thread.Start();
         thread.Join();
         failure?.Throw();
+    }
+
+    private static void CompareSas(RequestGenerator generator)
+    {
+        using KernelSocket theirs = new();
+        using XfrmNamespace space = new(1, new ManualTime());
+        using Client ours = new(new NetlinkXfrmFamily(), space);
+        theirs.Set(ExtAck, 1);
+        ours.Set(NetlinkOption.ExtAck, 1);
+        int compared = 0;
+        for (int i = 0; i < NewSas; i++)
+        {
+            byte[] request = generator.NewSa();
+            theirs.Send(request);
+            ours.Send(request);
+            List<byte[]> kernel = Drain(theirs.Receive), xfrmd = Drain(ours.Receive);
+            lock (space.Gate)
+            {
+                space.Sad.All.ToList().ForEach(sa => space.Sad.Delete(sa));
+            }
+            if (Says(kernel[0], "Requested type not found"u8) || Says(kernel[0], "Requested AEAD algorithm not found"u8))
+            {
+                continue;
+            }
+            compared++;
+            AssertAlike(i, request, "answer", kernel, xfrmd);
+        }
+        Assert.InRange(compared, NewSas / 2, NewSas);
     }
 
     private static void Compare(RequestGenerator generator)
@@ -61,6 +98,8 @@ public sealed class KernelComparisonTests
             AssertAlike(i, request, "event", Drain(theirEvents.Receive), Drain(ourEvents.Receive));
         }
     }
+
+    private static bool Says(byte[] answer, ReadOnlySpan<byte> text) => answer.AsSpan().IndexOf(text) >= 0;
 
     private static void AssertAlike(int number, byte[] request, string what, List<byte[]> kernel, List<byte[]> xfrmd)
     {

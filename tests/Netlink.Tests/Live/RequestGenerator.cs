@@ -195,6 +195,84 @@ internal sealed class RequestGenerator(int seed, bool thresholds)
         return Client.Message(Chance(2) ? XfrmMsg.NewSa : XfrmMsg.UpdSa, Flags(), ++_seq, info, [.. attributes]);
     }
 
+    private static readonly string[] Ciphers = ["cbc(aes)", "cbc(aes)", "rfc3686(ctr(aes))", "ecb(cipher_null)", "aes", "none", ""];
+    private static readonly string[] Authentications = ["hmac(sha1)", "hmac(sha256)", "hmac(sha512)", "digest_null", "sha1", "none"];
+    private static readonly string[] Combined = ["rfc4106(gcm(aes))", "rfc7539esp(chacha20,poly1305)", "gcm(aes)", ""];
+    private static readonly string[] Compressions = ["deflate", "lzs", "none"];
+
+    /// <summary>A NEWSA or UPDSA that may be good.</summary>
+    public byte[] NewSa()
+    {
+        byte[] protocols = [IpProtocol.Esp, IpProtocol.Esp, IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp, IpProtocol.DstOpts, IpProtocol.Routing];
+        XfrmUserSaInfo info = SaInfo(Address(_random.Next(Addresses.Length)), Chance(30) ? (byte)_random.Next(256) : protocols[_random.Next(protocols.Length)]);
+        info.Id.Spi = Be32.From((uint)_random.Next(0x20000));
+        info.Mode = Chance(3) ? (byte)_random.Next(7) : (byte)_random.Next(2);
+        List<(XfrmAttr, byte[])> attributes = [];
+        bool comp = info.Id.Proto == IpProtocol.Comp, aead = Chance(3);
+        if (comp ? !Chance(8) : Chance(12))
+        {
+            attributes.Add((XfrmAttr.AlgComp, Algorithm(Compressions, 0)));
+        }
+        if (!comp && aead)
+        {
+            attributes.Add((XfrmAttr.AlgAead, Algorithm(Combined, (uint)_random.Next(5) * 32)));
+        }
+        if (!comp && !aead && !Chance(6))
+        {
+            attributes.Add((XfrmAttr.AlgCrypt, Algorithm(Ciphers, 0)));
+        }
+        if (!comp && !aead && !Chance(4))
+        {
+            attributes.Add(Chance(2) ? (XfrmAttr.AlgAuth, Algorithm(Authentications, 0)) : (XfrmAttr.AlgAuthTrunc, Algorithm(Authentications, (uint)_random.Next(6) * 32)));
+        }
+        for (int i = _random.Next(5); i > 0; i--)
+        {
+            attributes.Add(_random.Next(19) switch
+            {
+                0 => (XfrmAttr.Encap, Client.Bytes(new XfrmEncapTmpl { EncapType = (ushort)(Chance(4) ? _random.Next(9) : 2), EncapSport = Be16.From(4500), EncapDport = Be16.From(4500) })),
+                1 or 2 => (XfrmAttr.SaDir, [(byte)_random.Next(Chance(6) ? 4 : 3)]),
+                3 => (XfrmAttr.ReplayEsnVal, [.. Client.Bytes(new XfrmReplayStateEsn
+                {
+                    BmpLen = (uint)_random.Next(4), ReplayWindow = (uint)_random.Next(5) * 32, Seq = Rarely(), SeqHi = Rarely(), Oseq = Rarely(), OseqHi = Rarely(),
+                }), .. new byte[4 * _random.Next(4)]]),
+                4 => (XfrmAttr.ReplayVal, Client.Bytes((Rarely(), Rarely(), Rarely()))),
+                5 => (XfrmAttr.ReplayThresh, Client.Bytes(_random.Next(4))),
+                6 => (XfrmAttr.EtimerThresh, Client.Bytes(_random.Next(4))),
+                7 => (XfrmAttr.MtimerThresh, Client.Bytes(_random.Next(4))),
+                8 => (XfrmAttr.CoAddr, Client.Bytes(Address(_random.Next(Addresses.Length)))),
+                9 => (XfrmAttr.TfcPad, Client.Bytes(_random.Next(3) * 700)),
+                10 => (XfrmAttr.SaExtraFlags, Client.Bytes(_random.Next(4))),
+                11 => (XfrmAttr.NatKeepaliveInterval, Client.Bytes(_random.Next(30))),
+                12 => (XfrmAttr.SaPcpu, Client.Bytes(Chance(2) ? _random.Next(2) : _random.Next())),
+                13 => ((XfrmAttr)((int)XfrmAttr.IptfsDropTime + _random.Next(6)), _random.Next(3) switch { 0 => [], 1 => new byte[2], _ => Client.Bytes(_random.Next(70000)) }),
+                14 => (XfrmAttr.SetMark, Client.Bytes(_random.Next(3))),
+                15 => (XfrmAttr.SetMarkMask, Client.Bytes(_random.Next(3))),
+                16 => (XfrmAttr.SecCtx, Client.Bytes(new XfrmUserSecCtx { Len = (ushort)(Chance(3) ? 9 : 8) })),
+                17 => (XfrmAttr.LastUsed, new byte[8]),
+                _ => (XfrmAttr.LtimeVal, new byte[32]),
+            });
+        }
+        attributes.AddRange(Attributes(1, sa: true));
+        byte[] message = Client.Message(Chance(6) ? XfrmMsg.UpdSa : XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, [.. attributes]);
+        if (Chance(12) && message.Length > 16 + 224)
+        {
+            message[_random.Next(16 + 224, message.Length)] ^= (byte)(1 << _random.Next(8));
+        }
+        return message;
+    }
+
+    /// <param name="names">One of them.</param>
+    /// <param name="bits">Of the ICV; 0: the structure without.</param>
+    private byte[] Algorithm(string[] names, uint bits)
+    {
+        byte[] name = new byte[64];
+        System.Text.Encoding.ASCII.GetBytes(names[_random.Next(names.Length)]).CopyTo(name, 0);
+        uint[] keys = [128, 160, 192, 224, 256, 288, 512, 0, 8, 100];
+        uint key = keys[_random.Next(keys.Length)];
+        byte[] value = new byte[((key + 7) / 8) + (Chance(15) ? (uint)_random.Next(4) : 0)];
+        return [.. name, .. Client.Bytes(key), .. bits == 0 ? [] : Client.Bytes(bits), .. Chance(20) ? value[..(value.Length / 2)] : value];
+    }
+
     private byte[] PolicyExpire() => Client.Message(XfrmMsg.PolExpire, Flags(), ++_seq, new XfrmUserPolExpire { Pol = PolicyInfo(), Hard = (byte)_random.Next(3) }, Attributes(3));
 
     private byte[] Expire()
