@@ -11,7 +11,7 @@ namespace Xfrmd.Netlink.Tests.Live;
 /// <summary>The same random requests to xfrmd and to the kernel beneath, in a network namespace of its own: answers and events must be equal.</summary>
 public sealed class KernelComparisonTests
 {
-    private const int Requests = 100_000, NewSas = 30_000, AllGroups = 8, ExtAck = 11, AddMembership = 1, SecondsOfLarvals = 36_000;
+    private const int Requests = 100_000, NewSas = 100_000, AllGroups = 8, ExtAck = 11, AddMembership = 1, SecondsOfLarvals = 36_000;
 
     [Theory]
     [InlineData(1, false)]
