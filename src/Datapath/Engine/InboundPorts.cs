@@ -103,17 +103,26 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
             }
         }
         _rate.Add(_lastBatch);
-        outbound.AddInbound(Time.GetTimestamp() - start);
+        long end = Time.GetTimestamp();
+        outbound.AddInbound(end - start);
         if (joined)
         {
-            RunOutbound();
+            RunOutbound(until: end + (end - start));
         }
     }
 
-    /// <summary>What the host has answered to packets that have just come in is there already, and needs no second waking.</summary>
-    private void RunOutbound()
+    /// <summary>
+    /// What the host has answered to packets that have just come in is there already, and needs no second waking. Where more waits than a batch, it
+    /// has as much time as the other direction had: so neither starves, and both have half where both are full, which makes them two threads.
+    /// </summary>
+    private void RunOutbound(long until)
     {
-        _lastReads = outbound.RunOnce();
+        _lastReads = 0;
+        do
+        {
+            _lastReads += outbound.RunOnce();
+        }
+        while (outbound.Worker.HasMore && Time.GetTimestamp() < until);
         _outboundRate.Add(_lastReads);
         bool changes = outbound.Judge();
         if (outbound.Worker.IsDeviceGone)

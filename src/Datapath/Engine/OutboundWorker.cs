@@ -76,6 +76,7 @@ public sealed class OutboundWorker : IDisposable
         }
         int reads = 0;
         _taken = 0;
+        HasMore = false;
         while (reads < MaxReads && _taken < MaxPackets)
         {
             if (_arenaUsed + PacketSlot.Headroom + ReadSize + PacketSlot.Tailroom > ArenaSize)
@@ -84,7 +85,8 @@ public sealed class OutboundWorker : IDisposable
             }
             int start = _arenaUsed + PacketSlot.Headroom - VnetHeader.Size;
             int length = _tun.Read(_arena, start, ReadSize);
-            if (length <= 0)
+            HasMore = length > 0;
+            if (!HasMore)
             {
                 IsDeviceGone = length == -BadFileState;
                 break;
@@ -99,6 +101,9 @@ public sealed class OutboundWorker : IDisposable
         }
         return reads;
     }
+
+    /// <summary>The last call of <see cref="RunOnce"/> stopped at its limit.</summary>
+    public bool HasMore { get; private set; }
 
     /// <summary>The device has been deleted: nothing comes any more.</summary>
     public bool IsDeviceGone { get; private set; }
