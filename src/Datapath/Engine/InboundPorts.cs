@@ -89,7 +89,8 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
         }
         uint ready = _wait.Wait(isBusy ? 0 : Patience(worker, joined));
         worker.Expire();
-        if (isBusy)
+        bool arrived = (ready & ((2u << _ports.Count) - 2)) != 0;   // the wake event is before the ports, the device behind them
+        if (isBusy && arrived)
         {
             _ = Direct?.Look(out _);
         }
