@@ -11,8 +11,9 @@ internal static class Mappings
         }
         if (sa.MappingMaxAge != 0)
         {
-            ulong now = space.WallSeconds;
-            if (sa.Timer.LastMapping != 0 && port.Value == sa.Timer.LastMappingPort && now - sa.Timer.LastMapping < sa.MappingMaxAge)
+            // jiffies / HZ: not the wall clock's seconds.
+            ulong now = (ulong)(space.Time.GetTimestamp() / space.Time.TimestampFrequency);
+            if (port.Value == sa.Timer.LastMappingPort && now - sa.Timer.LastMapping <= sa.MappingMaxAge)
             {
                 return;
             }

@@ -1,7 +1,8 @@
 namespace Xfrmd.Kernel;
 
 /// <summary>
-/// The timers of all SAs and policies of a namespace: <c>xfrm_timer_handler</c>, <c>xfrm_replay_timer_handler</c>, <c>xfrm_policy_timer</c>.
+/// The timers of all SAs and policies of a namespace: <c>xfrm_timer_handler</c>, <c>xfrm_replay_timer_handler</c>, <c>xfrm_policy_timer</c>,
+/// <c>nat_keepalive_work</c>.
 /// One queue, one timer of the clock. Under <see cref="XfrmNamespace.Gate"/>.
 /// </summary>
 internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
@@ -10,9 +11,10 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
     private readonly PriorityQueue<Entry, long> _due = new();
     private ITimer? _timer;
     private long _armedFor = long.MaxValue;
+    private long _keepalivesDue;
     private int _stale;
 
-    private enum Kind : byte { SaLifetime, SaReplay, Policy }
+    private enum Kind : byte { SaLifetime, SaReplay, Policy, Keepalives }
 
     /// <summary>Looks at an SA's limits after so many seconds; nothing to do for one that has none.</summary>
     public void Arm(SecurityAssociation sa, ulong seconds)
@@ -43,6 +45,16 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         Enqueue(new Entry(Kind.SaReplay, sa, null), sa.Timer.ReplayDue);
         Compact();
         return !ran;
+    }
+
+    /// <summary><c>schedule_delayed_work</c>: what is due already stays as it is.</summary>
+    public void ArmKeepalives(ulong seconds)
+    {
+        if (_keepalivesDue == 0)
+        {
+            _keepalivesDue = DueIn(seconds);
+            Enqueue(new Entry(Kind.Keepalives, null, null), _keepalivesDue);
+        }
     }
 
     public void ArmPolicy(Policy policy)
@@ -76,17 +88,18 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         {
             return;
         }
-        (Entry, long)[] live = [.. _due.UnorderedItems.Where(static item => IsLive(item.Element, item.Priority))];
+        (Entry, long)[] live = [.. _due.UnorderedItems.Where(item => IsLive(item.Element, item.Priority))];
         _due.Clear();
         _due.EnqueueRange(live);
         _due.TrimExcess();
         _stale = 0;
     }
 
-    private static bool IsLive(Entry entry, long due) => entry.Kind switch
+    private bool IsLive(Entry entry, long due) => entry.Kind switch
     {
         Kind.SaLifetime => entry.Sa!.Timer.LifetimeDue == due,
         Kind.SaReplay => entry.Sa!.Timer.ReplayDue == due,
+        Kind.Keepalives => _keepalivesDue == due,
         _ => entry.Policy!.NextTimer == due,
     };
 
@@ -106,6 +119,10 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
                 case Kind.SaReplay when entry.Sa!.Timer.ReplayDue == due:
                     entry.Sa.Timer.ReplayDue = 0;
                     ReplayEvents.OnTimer(space, entry.Sa);
+                    break;
+                case Kind.Keepalives when _keepalivesDue == due:
+                    _keepalivesDue = 0;
+                    space.Keepalives.Run();
                     break;
                 case Kind.Policy when entry.Policy!.NextTimer == due:
                     entry.Policy.NextTimer = 0;

@@ -17,8 +17,12 @@ internal sealed class SaTimer
     /// <summary><c>XFRM_TIME_DEFER</c>: the next packet reports its replay state at once.</summary>
     public bool ReplayDeferred { get; set; }
 
-    /// <summary>Wall-clock seconds of the last MAPPING event, with its port.</summary>
+    /// <summary><c>nat_keepalive_expiration</c>: wall-clock seconds of the next keepalive, while packets make it needless.</summary>
+    public ulong KeepaliveExpiration { get; set; }
+
+    public LinkedListNode<SecurityAssociation>? KeepaliveNode { get; set; }
+
+    /// <summary>Seconds of the monotonic clock at the last MAPPING event, with its port.</summary>
     public ulong LastMapping { get; set; }
     public ushort LastMappingPort { get; set; }
-    public XfrmAddress LastMappingAddress { get; set; }
 }

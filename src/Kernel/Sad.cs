@@ -177,6 +177,7 @@ public sealed partial class Sad
         Link(sa);
         _space.Timers.Arm(sa, seconds: 1);
         _space.Timers.ArmReplay(sa, sa.ReplayMaxAge);
+        _space.Keepalives.Add(sa);
         _space.BumpGeneration();
         _space.Observers.SaInserted(sa);
     }
@@ -285,6 +286,7 @@ public sealed partial class Sad
             _larvalBySeq.Remove(sa.KmSeq);
         }
         _space.Timers.Disarm(sa);
+        _space.Keepalives.Remove(sa);
         return true;
     }
 

@@ -13,6 +13,7 @@ public sealed class XfrmNamespace : IDisposable
         new BoundedChannelOptions(MaxPosted) { SingleReader = false, FullMode = BoundedChannelFullMode.DropWrite });
     private static readonly Func<XfrmAddress, ushort, uint, XfrmAddress?> NoSource = static (_, _, _) => null;
     private static readonly Func<int, bool> AnyInterface = static index => index > 0;
+    private static readonly Action<SecurityAssociation> NoKeepalive = static _ => { };
     private static readonly Func<bool> Discovers = static () => false;
     private static readonly Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> NoSocketClosed = static _ => [];
     private int _scheduled;
@@ -26,6 +27,7 @@ public sealed class XfrmNamespace : IDisposable
         Inode = inode;
         Time = time;
         Timers = new NamespaceTimers(this);
+        Keepalives = new NatKeepalives(this);
         Sad = new Sad(this);
         Spd = new Spd(this);
         Resolver = new PolicyResolver(this);
@@ -67,6 +69,9 @@ public sealed class XfrmNamespace : IDisposable
     /// <summary>net.ipv4.ip_no_pmtu_disc, which is the kernel's beneath.</summary>
     public Func<bool> NoPmtuDiscovery { get; set; } = Discovers;
 
+    /// <summary>Sends a NAT keepalive from an SA's source to its destination. The datapath sets it; called under the gate.</summary>
+    public Action<SecurityAssociation> SendKeepalive { get; set; } = NoKeepalive;
+
     /// <summary>Which of these sockets, by inode, are closed: their policies went with them (<c>xfrm_sk_free_policy</c>).</summary>
     public Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> ClosedSockets { get; set; } = NoSocketClosed;
 
@@ -74,6 +79,8 @@ public sealed class XfrmNamespace : IDisposable
     public int Generation => Volatile.Read(ref _generation);
 
     internal NamespaceTimers Timers { get; }
+
+    internal NatKeepalives Keepalives { get; }
 
     /// <summary>Seconds of the wall clock, as Linux stamps SAs and policies (<c>ktime_get_real_seconds</c>).</summary>
     public ulong WallSeconds => (ulong)Time.GetUtcNow().ToUnixTimeSeconds();
@@ -140,7 +147,7 @@ public sealed class XfrmNamespace : IDisposable
             _disposed = true;
             Timers.Dispose();
             Observers.Clear();
-            (SourceAddressFor, HasInterface, NoPmtuDiscovery, ClosedSockets) = (NoSource, AnyInterface, Discovers, NoSocketClosed);
+            (SourceAddressFor, HasInterface, NoPmtuDiscovery, ClosedSockets, SendKeepalive) = (NoSource, AnyInterface, Discovers, NoSocketClosed, NoKeepalive);
         }
     }
 

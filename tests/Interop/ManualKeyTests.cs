@@ -85,6 +85,22 @@ public sealed class ManualKeyTests(ManualPair pair, ITestOutputHelper output) : 
         pair.Flush();
     });
 
+    [Theory]
+    [InlineData(Gateways.LeftAddress, Gateways.RightAddress)]
+    [InlineData(Gateways.LeftAddress6, Gateways.RightAddress6)]
+    public void An_sa_that_asks_for_nat_keepalives_sends_them(string left, string right) => Play(pair, () =>
+    {
+        const string Listen = "import socket,sys\ns=socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET,socket.SOCK_DGRAM)\n" +
+            "s.bind((sys.argv[1],4500))\nprint('bound',flush=True)\nfor n in range(3):\n d,a=s.recvfrom(99)\n print(n,d.hex(),*a[:2],flush=True)";
+        BackgroundProcess listener = pair.Net.Right.Start("listener", "python3", "-c", Listen, right);
+        listener.WaitForLog("bound");
+        string add = Path.Combine(Repository.Root, "tests", "Interop", "Programs", "nat-keepalive.py");
+        pair.Net.Left.Do(pair.LeftDaemon.Attached("python3", add, left, right, "1"));
+        Assert.Contains("0x00001001", pair.LeftDaemon.IpXfrm(pair.Net.Left, "state"), StringComparison.Ordinal);
+        listener.WaitForLog($"2 ff {left} 4500");
+        pair.Flush();
+    });
+
     [Fact]
     public void A_deleted_sa_drops_what_policy_covers() => Play(pair, () =>
     {

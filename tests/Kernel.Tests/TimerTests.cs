@@ -21,6 +21,82 @@ public sealed class TimerTests
         Assert.Equal(0, space.Sad.Count);
     }
 
+    /// <summary>As <c>nat_keepalive_work</c>: at once, then when nothing else has gone out for as long as the interval.</summary>
+    [Fact]
+    public void Keepalives_are_sent_while_nothing_else_is()
+    {
+        using TestSpace test = new();
+        List<ulong> sent = [];
+        ulong start = test.Space.WallSeconds;
+        test.Space.SendKeepalive = _ => sent.Add(test.Space.WallSeconds - start);
+        SecurityAssociation sa = Keeping(0x1000, interval: 5);
+        Insert(test, sa);
+        test.Pass(11);
+        Assert.Equal([0, 5, 10], sent);
+
+        // A packet in second 12: the next is due five after it.
+        sent.Clear();
+        test.Pass(1);
+        sa.Account(100, 1, test.Space.WallSeconds);
+        test.Pass(10);
+        Assert.Equal([17, 22], sent);
+
+        sent.Clear();
+        lock (test.Space.Gate)
+        {
+            test.Space.Sad.Delete(sa);
+        }
+        test.Pass(20);
+        Assert.Empty(sent);
+    }
+
+    /// <summary>One look is under way for all: who comes meanwhile waits for it, and it sends for each that is idle, whatever was sent last.</summary>
+    [Fact]
+    public void Keepalives_of_several_SAs_go_together()
+    {
+        using TestSpace test = new();
+        List<(uint Spi, ulong Second)> sent = [];
+        ulong start = test.Space.WallSeconds;
+        test.Space.SendKeepalive = sa => sent.Add((sa.Id.Spi.Value, test.Space.WallSeconds - start));
+        Insert(test, Keeping(0x1000, interval: 10));
+        test.Pass(1);
+        Insert(test, Keeping(0x1001, interval: 4));
+        test.Pass(14);
+        Assert.Equal([(0x1000u, 0ul), (0x1001u, 10ul), (0x1000u, 10ul), (0x1001u, 14ul), (0x1000u, 14ul)], sent);
+    }
+
+    /// <summary><c>km_new_mapping</c> with XFRMA_MTIMER_THRESH: another port is told at once, the same one when more than the limit has passed.</summary>
+    [Fact]
+    public void Mappings_are_told_as_seldom_as_the_SA_says()
+    {
+        using TestSpace test = new();
+        SecurityAssociation sa = TestSpace.Sa("10.0.0.1", "10.0.0.2", 0x1000);
+        (sa.Encap, sa.MappingMaxAge) = (new XfrmEncapTmpl { EncapType = XfrmEncapTmpl.EspInUdp }, 3);
+        Insert(test, sa);
+        foreach ((int seconds, ushort port, int told) in ((int, ushort, int)[])[(0, 4500, 1), (0, 4500, 1), (3, 4500, 1), (1, 4500, 2), (0, 4501, 3), (0, 4500, 4)])
+        {
+            test.Pass(seconds);
+            test.Space.PostMapping(sa, XfrmAddress.Parse("10.0.0.9"), Be16.From(port));
+            test.Space.RunPending();
+            Assert.Equal(told, test.Manager.Mappings.Count);
+        }
+    }
+
+    private static SecurityAssociation Keeping(uint spi, uint interval)
+    {
+        SecurityAssociation sa = TestSpace.Sa("10.0.0.1", "10.0.0.2", spi);
+        sa.NatKeepaliveInterval = interval;
+        return sa;
+    }
+
+    private static void Insert(TestSpace test, SecurityAssociation sa)
+    {
+        lock (test.Space.Gate)
+        {
+            test.Space.Sad.Insert(sa);
+        }
+    }
+
     /// <summary>Its timer fires half a millisecond before its time, as one may that counts whole milliseconds.</summary>
     private sealed class EarlyTime : TimeProvider
     {

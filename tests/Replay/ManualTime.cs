@@ -4,13 +4,14 @@ namespace Xfrmd.Replay;
 public sealed class ManualTime : TimeProvider
 {
     private static readonly DateTimeOffset Begin = new(2026, 3, 1, 12, 0, 0, 400, TimeSpan.Zero);
+    private static readonly TimeSpan Uptime = TimeSpan.FromSeconds(1.6);   // its seconds end elsewhere than those of the wall clock
     private TimeSpan _elapsed;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override DateTimeOffset GetUtcNow() => Begin + _elapsed;
 
-    public override long GetTimestamp() => _elapsed.Ticks + TimeSpan.TicksPerSecond;
+    public override long GetTimestamp() => (_elapsed + Uptime).Ticks;
 
     public void Advance(TimeSpan by) => _elapsed += by;
 

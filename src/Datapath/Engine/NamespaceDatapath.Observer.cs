@@ -41,6 +41,10 @@ public sealed partial class NamespaceDatapath
         if (TryStart() && sa.State == SaState.Valid)
         {
             AdaptMtu(sa);
+            if (sa.NatKeepaliveInterval != 0)
+            {
+                SendKeepalives();
+            }
             if (sa.Mark.M != 0)
             {
                 ReadMarks();

@@ -15,7 +15,7 @@ namespace Xfrmd.Datapath.Engine;
 /// <summary>
 /// Carries the packets of one network namespace: steering, TUN devices, sockets and workers. Nothing of it exists until the first policy or
 /// SA comes. Files: NamespaceDatapath.cs start and stop, NamespaceDatapath.Observer.cs what the databases say, NamespaceDatapath.Udp.cs the
-/// ports that are shared with IKE daemons.
+/// ports that are shared with IKE daemons, NamespaceDatapath.Keepalives.cs what keeps NATs open.
 /// </summary>
 public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
 {
@@ -139,6 +139,10 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             AddDevice(device);
         }
         StartInbound();
+        if (_space.Sad.All.Any(sa => sa.NatKeepaliveInterval != 0))
+        {
+            SendKeepalives();
+        }
         if (_space.Sad.All.Any(sa => sa.Mark.M != 0) || _space.Spd.Ordered(PolicyDirection.In).Concat(_space.Spd.Ordered(PolicyDirection.Fwd)).Any(p => p.Mark.M != 0))
         {
             ReadMarks();
@@ -331,6 +335,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             thread.Dispose();
         }
         _workers = [];
+        (_space.SendKeepalive, _sendsKeepalives) = (Unsent, false);
         _inboundThread = null;
         _readsMarks = _watchesPort = false;
         _direct?.Dispose();

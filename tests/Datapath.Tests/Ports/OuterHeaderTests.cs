@@ -50,6 +50,36 @@ public sealed class OuterHeaderTests : IDisposable
         }
     }
 
+    /// <summary>What the kernel beneath lets through to a UDP socket: addresses, ports, lengths and checksums are right.</summary>
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    public void A_nat_keepalive_reaches_the_port(string host)
+    {
+        const int OtherPort = 4501;
+        IPAddress address = IPAddress.Parse(host);
+        Socket receiver = Own(_space.Run(() =>
+        {
+            Socket socket = new(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = Timeout };
+            socket.Bind(new IPEndPoint(address, OtherPort));
+            return socket;
+        }));
+        SecurityAssociation sa = new() { Family = FamilyOf(host), Saddr = XfrmAddress.Parse(host) };
+        sa.Id.Daddr = sa.Saddr;
+        sa.Encap = new XfrmEncapTmpl { EncapType = XfrmEncapTmpl.EspInUdp, EncapSport = Be16.From(Port), EncapDport = Be16.From(OtherPort) };
+        byte[] packet = PinnedArray.Create(UdpEncapsulation.MaxKeepalive);
+        int length = UdpEncapsulation.WriteKeepalive(packet, sa);
+        WirePort wire = new(OpenSender("127.0.0.1"), OpenSender("::1"), new UdpEncapSockets(), SteeringMarks.Default);
+        wire.Add(new PacketSlot(packet, 0, length, 0, packet.Length), inUdp: false);
+        wire.Flush();
+        byte[] datagram = new byte[100];
+        EndPoint sender = new IPEndPoint(address, 0);
+        Assert.Equal(1, receiver.ReceiveFrom(datagram, ref sender));
+        Assert.True(UdpEncapsulation.IsKeepalive(datagram.AsSpan(0, 1)));
+        Assert.Equal(new IPEndPoint(address, Port), sender);
+        GC.KeepAlive(packet);
+    }
+
     [Fact]
     public void Extension_headers_that_ah_covers()
     {
