@@ -19,8 +19,9 @@ public static class Migration
     /// <param name="kmAddress">The key managers' own addresses: only told.</param>
     /// <param name="encap">Replaces the SAs' encapsulation.</param>
     /// <param name="ifId">The policy's interface id, and where it is not 0 the SAs'.</param>
+    /// <param name="offload">Gives an SA to the device that the request names (Linux 6.16); null: to none.</param>
     public static Outcome Run(XfrmNamespace space, in XfrmSelector selector, byte direction, PolicyType type, IReadOnlyList<MigrateEntry> entries,
-        KmAddress? kmAddress, XfrmEncapTmpl? encap, uint ifId)
+        KmAddress? kmAddress, XfrmEncapTmpl? encap, uint ifId, Func<SecurityAssociation, Outcome>? offload = null)
     {
         Outcome outcome = Check(entries);
         if (!outcome.IsOk)
@@ -40,7 +41,7 @@ public static class Migration
             return Outcome.Reject(Errno.ENOENT, "Target policy not found");
         }
         List<SecurityAssociation> old = [], moved = [];
-        outcome = MoveSas(space, entries, encap, ifId, old, moved);
+        outcome = MoveSas(space, entries, encap, ifId, offload, old, moved);
         if (outcome.IsOk)
         {
             outcome = MoveTemplates(space, policy, entries);
@@ -112,7 +113,7 @@ public static class Migration
     };
 
     private static Outcome MoveSas(XfrmNamespace space, IReadOnlyList<MigrateEntry> entries, XfrmEncapTmpl? encap, uint ifId,
-        List<SecurityAssociation> old, List<SecurityAssociation> moved)
+        Func<SecurityAssociation, Outcome>? offload, List<SecurityAssociation> old, List<SecurityAssociation> moved)
     {
         foreach (MigrateEntry entry in entries)
         {
@@ -121,9 +122,10 @@ public static class Migration
                 continue;
             }
             old.Add(sa);
-            if (Move(space, sa, entry, encap) is not { } clone)
+            string? text = null;
+            if (Move(space, sa, entry, encap, offload, ref text) is not { } clone)
             {
-                return Errno.ENODATA;
+                return new Outcome(Errno.ENODATA, text);
             }
             moved.Add(clone);
         }
@@ -131,13 +133,19 @@ public static class Migration
     }
 
     // xfrm_state_migrate
-    private static SecurityAssociation? Move(XfrmNamespace space, SecurityAssociation sa, in MigrateEntry entry, XfrmEncapTmpl? encap)
+    private static SecurityAssociation? Move(XfrmNamespace space, SecurityAssociation sa, in MigrateEntry entry, XfrmEncapTmpl? encap,
+        Func<SecurityAssociation, Outcome>? offload, ref string? text)
     {
         SecurityAssociation clone = Clone(sa, encap);
         clone.Family = entry.NewFamily;
         Outcome outcome = SaInitializer.Initialize(clone, space);
         clone.Id.Daddr = entry.NewDaddr;
         clone.Saddr = entry.NewSaddr;
+        if (outcome.IsOk && offload is not null)
+        {
+            outcome = offload(clone);
+            text = outcome.ExtAck;
+        }
         if (outcome.IsOk)
         {
             if (sa.Id.Daddr.Equals(entry.NewDaddr, entry.NewFamily))

@@ -44,6 +44,7 @@ internal sealed partial class XfrmHandler
             : null;
         XfrmEncapTmpl? encap = request.Attributes.TryRead(XfrmAttr.Encap, out XfrmEncapTmpl template) ? template : null;
         uint ifId = request.Attributes.UInt32(XfrmAttr.IfId) ?? 0;
-        return Migration.Run(_space, id.Sel, id.Dir, type, entries, kmAddress, encap, ifId);
+        Func<SecurityAssociation, Outcome>? offload = request.Attributes.TryRead(XfrmAttr.OffloadDev, out XfrmUserOffload device) ? sa => RefuseOffload(sa, device) : null;
+        return Migration.Run(_space, id.Sel, id.Dir, type, entries, kmAddress, encap, ifId, offload);
     }
 }

@@ -118,6 +118,30 @@ public sealed class StateRuleTests : IDisposable
         Assert.Equal(before, _space.Sad.All);
     }
 
+    /// <summary>Linux 6.16: what moves may be given to a device too, of which there is none that could; refused, nothing has moved.</summary>
+    [Theory]
+    [InlineData(XfrmOffloadFlags.None, 0, null)]
+    [InlineData(XfrmOffloadFlags.Packet, -(int)Errno.ENODATA, null)]
+    [InlineData((XfrmOffloadFlags)8, -(int)Errno.ENODATA, "Unrecognized flags in offload request")]
+    public void An_SA_that_moves_may_be_offloaded(XfrmOffloadFlags flags, int expected, string? text)
+    {
+        XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
+        Assert.Equal(0, Add(XfrmMsg.NewSa, info, []));
+        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, Reqid = 1, ModeByte = (byte)XfrmMode.Tunnel };
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
+            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+        XfrmUserMigrate entry = new()
+        {
+            OldDaddr = info.Id.Daddr, OldSaddr = info.Saddr, NewDaddr = XfrmAddress.Parse("10.0.0.4"), NewSaddr = info.Saddr,
+            Proto = info.Id.Proto, Mode = info.Mode, Reqid = 1, OldFamily = AddressFamily.Inet, NewFamily = AddressFamily.Inet,
+        };
+        Assert.Equal((expected, text), Ask(Client.Message(XfrmMsg.Migrate, NlMsgFlags.Ack, ++_seq, new XfrmUserPolicyId { Sel = Client.Selector(1), Dir = (byte)PolicyDirection.Out },
+            (XfrmAttr.Migrate, Client.Bytes(entry)), (XfrmAttr.OffloadDev, Client.Bytes(new XfrmUserOffload { Ifindex = 1, Flags = flags })))));
+        XfrmAddress end = expected == 0 ? entry.NewDaddr : entry.OldDaddr;
+        Assert.Equal(end, Assert.Single(_space.Sad.All).Id.Daddr);
+        Assert.Equal(end, Assert.Single(_space.Spd.Ordered(PolicyDirection.Out).ToArray()).TemplateArray[0].Id.Daddr);
+    }
+
     /// <summary>20 of IP, 8 and an IV of 8 of ESP, 4 of AGGFRAG; and 8 of UDP.</summary>
     [Theory]
     [InlineData(0, false, 0)]
@@ -238,10 +262,23 @@ public sealed class StateRuleTests : IDisposable
         Reqid = 1,
     };
 
-    private int Add(XfrmMsg type, in XfrmUserSaInfo info, (XfrmAttr, byte[])[] attributes)
+    private static byte[] Aead =>
+        [.. Client.Bytes(new XfrmAlgoAuth { Name = XfrmAlgName.From("rfc4106(gcm(aes))"), KeyLen = EspKeyBytes * 8, IcvLen = 128 }), .. new byte[EspKeyBytes]];
+
+    private int Add(XfrmMsg type, in XfrmUserSaInfo info, (XfrmAttr, byte[])[] attributes) =>
+        _client.Request(Client.Message(type, NlMsgFlags.Ack, ++_seq, info, [(XfrmAttr.AlgAead, Aead), .. attributes]));
+
+    /// <summary>The error number of the answer, and its text where it has one and nothing else.</summary>
+    private (int Errno, string? Text) Ask(byte[] request)
     {
-        byte[] aead = [.. Client.Bytes(new XfrmAlgoAuth { Name = XfrmAlgName.From("rfc4106(gcm(aes))"), KeyLen = EspKeyBytes * 8, IcvLen = 128 }), .. new byte[EspKeyBytes]];
-        return _client.Request(Client.Message(type, NlMsgFlags.Ack, ++_seq, info, [(XfrmAttr.AlgAead, aead), .. attributes]));
+        const int FirstTlv = 4;
+        Assert.Equal(Errno.None, _client.Set(NetlinkOption.ExtAck, 1));
+        Assert.Equal(Errno.None, _client.Set(NetlinkOption.CapAck, 1));
+        Assert.Equal(Errno.None, _client.Send(request));
+        byte[] answer = _client.Receive()!;
+        Assert.Equal(NlMsgType.Error, Client.TypeOf(answer));
+        ReadOnlySpan<byte> tlv = answer.AsSpan(NlMsgHdr.Size + sizeof(int) + NlMsgHdr.Size);
+        return (MemoryMarshal.Read<int>(answer.AsSpan(NlMsgHdr.Size)), tlv.IsEmpty ? null : System.Text.Encoding.ASCII.GetString(tlv[FirstTlv..]).TrimEnd('\0'));
     }
 
     private int Allocate(string daddr, uint spi, byte proto)

@@ -227,6 +227,8 @@ def newer(step):
         return False
     if X.MSGN.get(message.type) in ('NEWSA', 'UPDSA') and len(message.body) == X.sizeof('xfrm_usersa_info') and X.dec('xfrm_usersa_info', message.body)['mode'] == 5:
         return True
+    if X.MSGN.get(message.type) == 'MIGRATE' and any(kind & 0x3fff == X.A['OFFLOAD_DEV'] for kind, _ in message.parts):
+        return True
     if any(kind & 0x3fff == X.A['SA_PCPU'] for kind, _ in message.parts) and X.MSGN.get(message.type) not in PER_CPU:
         return True
     return any(kind & 0x3fff in NEWER or kind & 0x3fff == X.A['TMPL'] and any(mode > 4 for mode in data[48::64]) for kind, data in message.parts)
