@@ -7,4 +7,5 @@ internal enum AnswerKind
     Value,
     Error,
     Sent,
+    Held,
 }

@@ -57,7 +57,7 @@ internal static class AttachFilter
         {
             code.IfEqual(SocketAbi.SoSndBuf, Range).IfEqual(SocketAbi.SoSndBufForce, Range);
         }
-        code.IfEqual(SocketAbi.SoRcvBuf, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
+        code.IfEqual(SocketAbi.SoPassCred, Range).IfEqual(SocketAbi.SoRcvBuf, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
         code.Label("set-udp").LoadArgument(2).IfEqual(SocketAbi.UdpEncap, Notify).IfEqual(SocketAbi.UdpGro, Notify, Range);
         code.Label("set-ip").LoadArgument(2).IfEqual(SocketAbi.IpIpsecPolicy, Notify).IfEqual(SocketAbi.IpXfrmPolicy, Notify, Range);
         code.Label("set-ipv6").LoadArgument(2).IfEqual(SocketAbi.Ipv6IpsecPolicy, Notify).IfEqual(SocketAbi.Ipv6XfrmPolicy, Notify, Range);

@@ -39,6 +39,15 @@ internal sealed class EmulatedSocket : IDisposable
     /// <summary><c>sk->sk_sndbuf</c> of the program's end, where its changes are told; else 0, and it is asked for when it matters.</summary>
     public volatile int SendBuffer;
 
+    /// <summary>SO_PASSCRED: receives tell who sent.</summary>
+    public volatile bool TellsSenders;
+
+    /// <summary>Whether what a receive says beside the data is ours to say: the kernel beneath would name the daemon, and no group.</summary>
+    public bool HasControl => Domain == SocketAbi.AfNetlink && (TellsSenders || Handler.TellsGroups);
+
+    /// <summary>Taken by who receives for the program.</summary>
+    public Lock Receiving { get; } = new();
+
     /// <summary>Whether epoll tells us now that the program has read.</summary>
     public volatile bool SpaceReported;
 

@@ -17,7 +17,7 @@ internal sealed partial class Session
         int level = Int(call, 1), name = Int(call, 2);
         if (Ours(call, reads: 3) is { } socket)
         {
-            return level == SocketAbi.SolSocket ? SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
+            return level == SocketAbi.SolSocket ? name == SocketAbi.SoPassCred ? SetTellsSenders(call, socket) : SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
         }
         return level switch
         {
@@ -42,6 +42,15 @@ internal sealed partial class Session
         }
         Caller caller = CallerLater(call.ThreadId, socket.Owners);
         return Finish(socket, socket.Call(s => s.SetOption(level, name, value, caller), Errno.EBADF));
+    }
+
+    private Answer SetTellsSenders(in SeccompNotification call, EmulatedSocket socket)
+    {
+        if (Int(call, 4) >= sizeof(int) && TryRead(call, Pointer(call, 3), out int value) && StillWaits(call))
+        {
+            socket.TellsSenders = value != 0;
+        }
+        return Answer.Continue;
     }
 
     /// <summary>SO_RCVBUF and SO_SNDBUF: the kernel sets them on the program's end; the receive queue is bounded by ours.</summary>

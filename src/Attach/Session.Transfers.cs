@@ -257,6 +257,10 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
+        if (socket.HasControl && ReceiveWithControl(call, socket) is { } answer)
+        {
+            return answer;
+        }
         Errno errno = socket.Call(s => s.TakePendingError(), Errno.None);
         if (errno != Errno.None)
         {
@@ -264,6 +268,26 @@ internal sealed partial class Session
         }
         FillMessageAddress(call, socket, Pointer(call, 1), 0);
         return Answer.Continue;
+    }
+
+    /// <summary>Null where a container forbids us the program's end: then the kernel beneath says what it knows.</summary>
+    private Answer? ReceiveWithControl(in SeccompNotification call, EmulatedSocket socket)
+    {
+        if (!TryRead(call, Pointer(call, 1), out MessageHeader header))
+        {
+            return Errno.EFAULT;
+        }
+        Errno errno = ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors);
+        if (errno != Errno.None || ThreadOf(call.ThreadId) is not { } thread)
+        {
+            return errno == Errno.None ? null : errno;
+        }
+        if (PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _) is not { } end)
+        {
+            return null;
+        }
+        ProgramReceive receive = new(_listener, _memory, socket, end, call.Id, (int)call.ThreadId, Pointer(call, 1), header, vectors, Int(call, 2));
+        return receive.Start(_waitKillable);
     }
 
     private Answer RecvMMsg(in SeccompNotification call)

@@ -7,8 +7,8 @@ using Xfrmd.Linux.Seccomp;
 namespace Xfrmd.Attach;
 
 /// <summary>
-/// One attached program and all its descendants: receives their system calls and answers each at once. No call is ever held, so one
-/// thread serves them all and cannot dead-lock; whatever goes wrong here, the call is answered.
+/// One attached program and all its descendants: receives their system calls and answers each at once. No call is ever held by the thread
+/// that serves them all (see <see cref="ProgramReceive"/>), so it cannot dead-lock; whatever goes wrong here, the call is answered.
 /// </summary>
 internal sealed partial class Session : IDisposable
 {
@@ -55,7 +55,7 @@ internal sealed partial class Session : IDisposable
                 _context.Log.CallFailed(failure, call.Data.Number, call.ThreadId);
                 answer = Failure(call.Data.Number);
             }
-            if (answer.Kind != AnswerKind.Sent)
+            if (answer.Kind is not (AnswerKind.Sent or AnswerKind.Held))
             {
                 Reply(call.Id, answer);
             }
@@ -112,17 +112,7 @@ internal sealed partial class Session : IDisposable
         _ => Answer.Continue,
     };
 
-    private void Reply(ulong id, Answer answer)
-    {
-        SeccompResponse response = new()
-        {
-            Id = id,
-            Value = answer.Kind == AnswerKind.Value ? answer.Number : 0,
-            Error = answer.Kind == AnswerKind.Error ? -(int)answer.Number : 0,
-            Flags = answer.Kind == AnswerKind.Continue ? SeccompListener.Continue : 0,
-        };
-        _ = _listener.Answer(response);
-    }
+    private void Reply(ulong id, Answer answer) => _ = _listener.Answer(answer.ResponseTo(id));
 
     private static SafeFileHandle? OpenNamespace(uint thread) =>
         ProcFile.TryOpen(string.Create(CultureInfo.InvariantCulture, $"/proc/{thread}/ns/net"));

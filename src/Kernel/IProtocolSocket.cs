@@ -40,6 +40,12 @@ public interface IProtocolSocket : IDisposable
     /// <param name="place">Of the datagram in the queue: 0 is read next.</param>
     int GetReceiveAddress(Span<byte> address, int place);
 
+    /// <summary>Whether a receive tells the datagram's group in a control message (NETLINK_PKTINFO).</summary>
+    bool TellsGroups => false;
+
+    /// <summary>The process of a port that a datagram came from, as that sees itself; 0: the kernel.</summary>
+    int ProcessAt(uint port) => 0;
+
     /// <summary>Takes the pending error (<c>sk_err</c>, for instance ENOBUFS after an overflow) that the next intercepted receive returns.</summary>
     Errno TakePendingError();
 

@@ -124,6 +124,15 @@ internal sealed partial class NetlinkSocket
         }
     }
 
+    /// <summary>Its creator, where it is still there: Linux keeps the sender's own credentials with the datagram.</summary>
+    public int ProcessAt(uint port)
+    {
+        lock (Gate)
+        {
+            return port == 0 ? 0 : _namespace.AtPort(port)?._opener.Tgid ?? 0;
+        }
+    }
+
     private void SetLowGroups(uint groups)
     {
         for (uint changed = groups ^ _groups; changed != 0; changed &= changed - 1)

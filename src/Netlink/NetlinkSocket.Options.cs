@@ -7,7 +7,7 @@ namespace Xfrmd.Netlink;
 internal sealed partial class NetlinkSocket
 {
     private const int SolNetlink = 270;
-    private bool _pktInfo;
+    private volatile bool _pktInfo;
     private bool _broadcastError;
     private bool _noEnobufs;
     private bool _listenAllNsid;
@@ -15,6 +15,8 @@ internal sealed partial class NetlinkSocket
     private bool _extAckOption;
     private bool _strictCheck;
     private bool _hasGroups;
+
+    public bool TellsGroups => _pktInfo;
 
     /// <summary><c>netlink_setsockopt</c>.</summary>
     public Errno SetOption(int level, int name, ReadOnlySpan<byte> value, in Caller caller)

@@ -1,7 +1,7 @@
 """What af_netlink.c promises, asked of NETLINK_XFRM by ordinary system calls. Prints one line a probe: the same on any Linux.
 
 Run it in a network namespace of its own: on the kernel, and attached to xfrmd. Nothing here needs a transform."""
-import array, ctypes, errno, fcntl, os, select, socket, struct, sys, termios, threading, time
+import array, ctypes, errno, fcntl, os, select, signal, socket, struct, sys, termios, threading, time
 
 AF, XFRM, SOL = 16, 6, 270
 ADD, DROP, PKTINFO, BCERR, NOENOBUFS, ALLNSID, LISTM, CAPACK, EXTACK, STRICT = 1, 2, 3, 4, 5, 8, 9, 10, 11, 12
@@ -543,6 +543,49 @@ def credentials():
     s.send(msg(GETSADINFO, bytes(4), REQ))
     got = s.recvmsg(4096, 1024)
     say('packet info of an answer', [(level, kind, data.hex()) for level, kind, data in got[1]])
+    told = lambda got: (brief(got[0]), [(level, kind, data.hex()) for level, kind, data in got[1]], got[2], got[3])
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    for room in (0, 1, 15, 16, 18, 20, 24, 32, 40, 48, 52, 56, 100):
+        s.send(msg(GETSADINFO, bytes(4), REQ))
+        say('control room %d' % room, told(s.recvmsg(4096, room)))
+    for flags in (socket.MSG_PEEK, socket.MSG_TRUNC, socket.MSG_PEEK | socket.MSG_TRUNC, socket.MSG_CMSG_CLOEXEC, socket.MSG_OOB, socket.MSG_WAITALL):
+        s.send(msg(GETSADINFO, bytes(4), REQ))
+        say('control flags %x' % flags, *[told(x) if isinstance(x, tuple) else x for x in (attempt(s.recvmsg, 20, 100, flags), attempt(s.recvmsg, 4096, 100, socket.MSG_DONTWAIT), attempt(s.recvmsg, 4096, 100, socket.MSG_DONTWAIT))])
+    s.send(msg(GETSADINFO, bytes(4), REQ))
+    buffers = [bytearray(7), bytearray(0), bytearray(100)]
+    got = s.recvmsg_into(buffers, 100)
+    say('control vectors', got[0], brief(bytes(buffers[0] + buffers[2])[:got[0]]), got[2])
+    writer.sendto(msg(GETSADINFO, bytes(4)), (s.getsockname()[0], 0))
+    got = s.recvmsg(4096, 1024)
+    say('credentials of a program', [(level, kind, [port(data[0]), *data[1:]]) for level, kind, data in [(l, k, struct.unpack('<%di' % (len(d) // 4), d)) for l, k, d in got[1]]], port(got[3][0]) == port(writer.getsockname()[0]))
+    raw_set(s, 20, struct.pack('<qq', 0, 50000), socket.SOL_SOCKET)     # SO_RCVTIMEO
+    say('control timeout', attempt(s.recvmsg, 4096, 1024))
+    woken = []
+    for what, timeout in (('', 0), (' with a timeout', 20)):
+        raw_set(s, 20, struct.pack('<qq', timeout, 0), socket.SOL_SOCKET)
+        thread = threading.Thread(target=lambda: woken.append(told(s.recvmsg(4096, 1024))))
+        thread.start()
+        time.sleep(0.1)
+        writer.send(policy(3 + timeout, flags=REQ))
+        thread.join(10)
+        say('control blocked' + what, woken)
+        def stop(*_):
+            raise KeyError
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            say('control interrupted' + what, s.recvmsg(4096, 1024))
+        except KeyError:
+            say('control interrupted' + what)
+    s.send(msg(GETSADINFO, bytes(4), REQ))
+    say('control still', told(s.recvmsg(4096, 1024)))
+    member = sock(1 << 3)
+    raw_set(member, PKTINFO, b'\1\0\0\0')
+    member.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    for i in range(100, 400):
+        writer.send(policy(i, flags=REQ))
+    drain(writer)
+    say('control overflow', attempt(member.recvmsg, 4096, 1024), told(member.recvmsg(4096, 1024)))
     writer.send(msg(FLUSHPOLICY, b'', REQ))
 
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Random scenarios of NETLINK_XFRM and PF_KEY (scenarios.py), answered by a real Linux 6.12 in qemu and by xfrmd, and compared byte for byte
-# (compare.py). SEED and COUNT choose them; KERNEL_SCRATCH names a folder that is kept, so that the next run needs no download; KEEP=1 keeps
+# (compare.py). SEED, COUNT and THEMES choose them; KERNEL_SCRATCH names a folder that is kept, so that the next run needs no download; KEEP=1 keeps
 # the recordings. Wants root, and the oracle beside the repository (../shared/oracle), as test.sh does.
 set -u
 here=$(dirname "$(readlink -f "$0")")
@@ -9,6 +9,7 @@ oracle=${ORACLE:-$root/../shared/oracle}
 xfrmd=${XFRMD:-$root/out/xfrmd}
 seed=${SEED:-$RANDOM}
 count=${COUNT:-500}
+export THEMES=${THEMES:-}       # those of packets take longer
 
 script=kernel-compare oracle_kernel=$oracle/kernel
 # shellcheck source=tests/kernel/guest.sh
@@ -37,7 +38,7 @@ python3 record.py tools in.jsonl /tmp/real.jsonl && python3 tools/finalize.py /t
 EOF
 
 echo "Linux 6.12 in qemu is asked (SEED=$seed COUNT=$count)"
-"$scratch/kernel/bin/qemu-run" "$scratch/kernel/k612" . record.sh $((180 + count)) >guest.log 2>&1 &
+"$scratch/kernel/bin/qemu-run" "$scratch/kernel/k612" . record.sh $((180 + count * (${#THEMES} > 0 ? 5 : 1))) >guest.log 2>&1 &
 guest=$!
 wait "$guest"
 guest=''

@@ -3,10 +3,12 @@
 
 Each begins as steps of recorded scenarios, brought together, and is then changed: fields of a message, attributes or extensions (added, taken
 away, doubled, cut, renamed, filled anew), header flags, lengths, single bytes, the order of the steps. One seed makes the same scenarios again.
+THEMES in the environment names the themes (methods of Themes) that all of them shall be about.
 Left out is what a comparison cannot judge: what Linux knows since 6.13 only, and what chance decides."""
 import gzip, json, os, random, socket, struct, sys
 
 oracle, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+THEMES = os.environ.get('THEMES', '').split()
 sys.path.insert(0, os.path.join(oracle, 'tools'))
 import xfrmlib as X
 
@@ -661,7 +663,10 @@ class Themes(Composer):
 
     def steps(self):
         self.many = False
-        yield from self.r.choice([self.of_sockets, self.migrations, self.larval, self.larval, self.events, self.parts, self.listeners, self.policies_by_key, self.directions, self.long_keys, *[self.packets] * (self.some(.4))])()
+        if THEMES:
+            yield from getattr(self, self.r.choice(THEMES))()
+            return
+        yield from self.r.choice([self.of_sockets, self.migrations, self.larval, self.larval, self.events, self.parts, self.listeners, self.policies_by_key, self.directions, self.long_keys, self.each, *[self.packets, self.alike, self.whose] * self.some(.4)])()
 
     def send(self, *names, sock=None, flags=None):
         for name in names:
@@ -770,6 +775,96 @@ class Themes(Composer):
                 yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'delsa', 'getsa', 'newae', 'getae', 'expire', 'newpolicy', 'newsa', 'migrate', 'flushsa', 'default'))
         yield from self.send('getsa_dump')
         yield dict(self.COUNTERS)
+
+    def wired(self):
+        self.traffic, self.six = True, self.six and self.some(.5)
+        yield from ({'cmd': command, 'wait_ms': 50} for command in self.WIRE)
+
+    # Several SAs that would do: which one a packet takes
+    def alike(self):
+        yield from self.wired()
+        src, dst = self.hosts[:2]
+        proto, mode, reqid, mark, if_id = self.pick(50, 50, 51), self.pick(0, 1, 1), self.pick(0, 1), self.mark(.2), self.if_id(.1)
+        whole = 128 if self.six else 32
+        fits = dict(saddr=src, daddr=dst, family=self.family, prefixlen_s=whole, prefixlen_d=whole)
+        selectors = [X.enc('xfrm_selector'), X.enc('xfrm_selector', **fits), X.enc('xfrm_selector', **dict(fits, prefixlen_d=24, proto=17)), X.enc('xfrm_selector', **dict(fits, proto=17, dport=80, dport_mask=0xffff)), X.enc('xfrm_selector', **dict(fits, proto=6))]
+        template = lambda **more: X.enc('xfrm_user_tmpl', **dict(dict(id={'daddr': dst, 'spi': 0, 'proto': proto}, family=self.family, saddr=src, reqid=reqid, mode=mode, aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff), **more))
+        templates = [template(**self.pick(*[{}] * 8, {'id': {'daddr': dst, 'spi': self.pick(0x1000, 0x1001, 0x1fff), 'proto': proto}}, {'reqid': self.pick(0, 1, 2)}, {'saddr': '0', 'optional': 1 - mode}))]
+        if self.some(.2):
+            templates.append(template(mode=self.pick(0, 0, 1), id={'daddr': dst, 'spi': 0, 'proto': self.pick(51, 50, 108)}))
+        if self.some(.1):
+            self.r.shuffle(templates)
+        policy = {'sel': X.enc('xfrm_selector', **dict(fits, proto=self.pick(0, 17))), 'dir': 1, 'index': 0, 'more': mark + if_id, 'templates': templates}
+        self.policies.append(policy)
+        yield self.made('newpolicy', self.nl('NEWPOLICY', X.enc('xfrm_userpolicy_info', sel=policy['sel'], lft={}, dir=1, flags=self.pick(0, 0, 1, 2)), ('TMPL', b''.join(templates)), *policy['more']))
+        for number in range(self.r.randint(2, 5)):
+            sa = {'src': src if self.some(.9) else '::' if self.six else '0.0.0.0', 'dst': dst, 'proto': self.pick(*[proto] * 9, 51, 108), 'spi': 0x1000 + number, 'mode': self.pick(*[mode] * 9, 0, 1), 'reqid': self.pick(*[reqid] * 6, 0, 2),
+                  'mark': mark if self.some(.85) else self.mark(1), 'id': if_id if self.some(.9) else self.if_id(1)}
+            limits = {} if self.some(.5) else {self.pick('soft_packet_limit', 'soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit'): self.pick(1, 1, 2, 3)}
+            info = X.enc('xfrm_usersa_info', sel=self.r.choice(selectors), id={'daddr': dst, 'spi': sa['spi'], 'proto': sa['proto']}, saddr=sa['src'], lft=limits, family=self.family, mode=sa['mode'], reqid=sa['reqid'], flags=self.pick(0, 0, 0, 8, 0x20))
+            more = [('LTIME_VAL', X.enc('xfrm_lifetime_cur', bytes=0, packets=0, add_time=1000 + self.pick(0, 0, 1, 2, 3), use_time=0))] if self.some(.6) else []
+            more += [('SA_DIR', bytes([self.pick(2, 2, 2, 1)]))] if self.some(.25) else []
+            self.sas.append(sa)
+            yield self.made('newsa', self.nl('NEWSA', info, *self.algorithms(sa['proto']), *sa['mark'], *sa['id'], *more))
+        for _ in range(self.r.randint(3, 8)):
+            if self.some(.75):
+                yield from self.step('packet')
+            else:
+                yield from self.send(self.pick('getsa_dump', 'delsa', 'getsa', 'expire', 'newae', 'allocspi', 'getpolicy_dump'))
+        yield from self.send('getsa_dump')
+        yield dict(self.COUNTERS)
+
+    # Several policies that would do, thresholds, defaults, marks: which one a packet meets, and whom it makes ask
+    def whose(self):
+        yield from self.wired()
+        if self.some(.4):
+            yield from self.send('info', 'info')
+        if self.some(.3):
+            yield self.made('default', self.nl('SETDEFAULT', bytes(self.pick(0, 1, 2, 2) for _ in range(3))))
+        whole = 128 if self.six else 32
+        prefixes = [whole, whole, whole - 1, 24, 16, 0]
+        for number in range(self.r.randint(2, 6)):
+            sel = X.enc('xfrm_selector', saddr=self.pick(*self.hosts), daddr=self.r.choice(self.hosts), family=self.family, prefixlen_s=self.r.choice(prefixes), prefixlen_d=self.r.choice(prefixes), proto=self.pick(0, 0, 17, 6),
+                        **self.pick({}, {}, {'dport': 80, 'dport_mask': self.pick(0xffff, 0xff00)}))
+            policy = {'sel': sel, 'dir': self.pick(1, 1, 1, 1, 0, 2), 'index': 0, 'more': self.mark(.4) + self.if_id(.05) + self.policy_type(), 'templates': []}
+            for _ in range(self.pick(0, 1, 1, 1, 2, 3)):
+                mode = self.pick(0, 1, 1, 4)
+                policy['templates'].append(X.enc('xfrm_user_tmpl', id={'daddr': self.hosts[self.pick(1, 1, 2)], 'spi': self.pick(0, 0, 0, 0x1000), 'proto': self.pick(50, 50, 51, 108)}, family=self.family, saddr=self.pick(self.hosts[0], self.hosts[0], '0'),
+                                                 reqid=number, mode=mode, optional=self.pick(0, 0, 1) if mode == 0 else 0, aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff))
+            self.policies.append(policy)
+            info = X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100, 200), index=0, dir=policy['dir'], action=self.pick(0, 0, 0, 1), flags=self.pick(0, 0, 1, 2, 4))
+            yield self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', b''.join(policy['templates']))] if policy['templates'] else []), *policy['more']))
+        for _ in range(self.r.randint(4, 9)):
+            if self.some(.6):
+                yield from self.step('packet')
+            elif self.some(.5):
+                template = self.r.choice([t for p in self.policies for t in p['templates']] or [self.template()])
+                e = self.entry_of(template)
+                sa = {'src': self.hosts[0], 'dst': self.hosts[self.pick(1, 1, 2)], 'proto': e['proto'], 'spi': 0x1000 + len(self.sas), 'mode': e['mode'], 'reqid': e['reqid'], 'mark': self.mark(.1), 'id': self.if_id(.05)}
+                _, info = self.sa_info(known=sa)
+                info = X.enc('xfrm_selector') + info[56:56 + 24 + 16] + b'\xff' * 32 + bytes(32) + info[56 + 24 + 16 + 64:]
+                self.sas.append(sa)
+                yield self.made('newsa', self.nl('NEWSA', info, *self.algorithms(sa['proto']), *sa['mark'], *sa['id']))
+            else:
+                yield from self.send(self.pick('getsa_dump', 'getpolicy_dump', 'delpolicy', 'newpolicy', 'info', 'default', 'polexpire', 'flushsa', 'delsa'))
+        yield from self.send('getsa_dump', 'getpolicy_dump')
+        yield dict(self.COUNTERS)
+
+    # Each message with each attribute, well made, wherever it belongs or not, and with each flag
+    def each(self):
+        yield from self.send('newsa', 'newsa', 'newpolicy', 'newpolicy')
+        for _ in range(self.r.randint(8, 20)):
+            step = dict(next(iter(self.step(self.r.choice(self.NETLINK)))))
+            message = parse(step)
+            if message is not None and not message.spi_info:
+                for _ in range(self.pick(1, 1, 2, 3)):
+                    name = self.r.choice(list(MADE))
+                    message.parts.insert(self.r.randint(0, len(message.parts)), [X.A[name], bytearray(self.r.choice(MADE[name]))])
+                if self.some(.4):
+                    message.flags ^= self.pick(4, 8, 0x100, 0x200, 0x300, 0x400, 0x800, 0x10, 2)
+                step['hex'] = message.bytes().hex()
+            yield step
+        yield from self.send('getsa_dump', 'getpolicy_dump')
 
     # Larval SAs
     def larval(self):
@@ -971,10 +1066,10 @@ def datagrams(r, steps):
 
 def scenario(r, n, recorded, pools):
     chosen = r.random()
-    if chosen < .35:
+    if chosen < .35 and not THEMES:
         opts, steps = spliced(r, recorded)
         changed = .5
-    elif chosen < .65:
+    elif chosen < .65 or THEMES:
         opts, steps, changed = {'sysctl': {'net.core.xfrm_acq_expires': r.choice([1, 1000])}}, list(Themes(r).steps()), r.choice([0, 0, 0, .05, .15])
     else:
         opts, steps, changed = {}, list(Composer(r).steps()), r.choice([0, .1, .1, .3])

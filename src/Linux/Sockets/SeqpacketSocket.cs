@@ -138,6 +138,9 @@ public static class SeqpacketSocket
         }
     }
 
+    /// <summary>What the next receive of the other party would take, as far as it fits. The datagram's full length, or minus the errno.</summary>
+    public static int TryPeek(SafeFileHandle socket, Span<byte> buffer) => TryReceive(socket, buffer, MSG_PEEK, out _);
+
     /// <summary>The length of the next datagram, which stays queued; or minus the errno. 0 at the end, or for an empty one.</summary>
     public static int TryPeekLength(SafeFileHandle socket) => TryReceive(socket, [], MSG_PEEK, out _);
 

@@ -53,6 +53,19 @@ public static class SocketOptions
         Libc.Check(setsockopt((int)socket.DangerousGetHandle(), SOL_SOCKET, SO_RCVTIMEO, value, 2 * sizeof(long)), "SO_RCVTIMEO");
     }
 
+    /// <summary>The same; null: for ever.</summary>
+    public static unsafe TimeSpan? ReceiveTimeout(SafeFileHandle socket)
+    {
+        long* value = stackalloc long[2];
+        socklen_t length = 2 * sizeof(long);
+        return getsockopt((int)socket.DangerousGetHandle(), SOL_SOCKET, SO_RCVTIMEO, value, &length) == 0 && (value[0] | value[1]) != 0
+            ? TimeSpan.FromSeconds(value[0]) + TimeSpan.FromMicroseconds(value[1])
+            : null;
+    }
+
+    /// <summary>O_NONBLOCK.</summary>
+    public static bool IsNonBlocking(SafeFileHandle socket) => (fcntl((int)socket.DangerousGetHandle(), F_GETFL) & O_NONBLOCK) != 0;
+
     /// <summary>SIOCOUTQ: memory of what was sent and not yet read by the other end.</summary>
     public static unsafe int UnreadBytes(SafeFileHandle socket)
     {
