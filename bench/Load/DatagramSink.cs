@@ -23,7 +23,7 @@ internal sealed class DatagramSink : IDisposable
         using WakeEvent never = new();
         ReceiveBatch batch = new(Batch, MaxDatagram, 0, 0, withSource: false);
         ReadyWait wait = new(handle);
-        ShortSleep gather = new(never.Handle, GatherMicroseconds);
+        ShortSleep gather = new(never.Handle);
         Console.WriteLine("ready");
         for (; ; )
         {
@@ -35,7 +35,7 @@ internal sealed class DatagramSink : IDisposable
             if (count <= 0)
             {
                 _ = wait.Wait();
-                gather.Sleep();
+                gather.Sleep(GatherMicroseconds);
             }
         }
     }

@@ -32,7 +32,7 @@ internal sealed class RateSearch : IDisposable
         _handle = new SafeFileHandle(_data.Handle, ownsHandle: false);
         _questions = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = AnswerMilliseconds };
         _questions.Connect(new IPEndPoint(address, port + 1));
-        _tick = new ShortSleep(_never.Handle, TickMicroseconds);
+        _tick = new ShortSleep(_never.Handle);
     }
 
     /// <summary>Datagrams per second: of the highest rate that passed, those that arrived.</summary>
@@ -80,7 +80,7 @@ internal sealed class RateSearch : IDisposable
             long due = Math.Min((long)((now - start) / (double)Stopwatch.Frequency * rate) + 1, (long)(rate * seconds));
             if (due - sent < 1)
             {
-                _tick.Sleep();
+                _tick.Sleep(TickMicroseconds);
                 continue;
             }
             while (sent < due && Stopwatch.GetTimestamp() < end)

@@ -183,8 +183,7 @@ public struct Arrival
         if (Family == AddressFamily.Inet)
         {
             NextHeaderAt = Ipv4View.ProtocolAt;
-            Ipv4View.Write(header, Tos, Id, FragmentField, HopLimit, Saddr.Bytes, Daddr.Bytes);
-            Ipv4View.Complete(header, length + packet.Length, protocol);
+            Ipv4View.WriteWhole(header, Tos, length + packet.Length, Id, FragmentField, HopLimit, protocol, Saddr.Bytes, Daddr.Bytes);
         }
         else
         {

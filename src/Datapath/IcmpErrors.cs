@@ -35,8 +35,7 @@ public static class IcmpErrors
         int quoted = Math.Min((int)ip.TotalLength, MaxLength4 - Before), length = Before + quoted;
         ip.Bytes[..quoted].CopyTo(message[Before..]);
         IcmpView.Write(message[Ipv4View.MinHeaderLength..length], IcmpView.Unreachable, IcmpView.FragmentationNeeded, (uint)mtu & ushort.MaxValue, 0);
-        Ipv4View.Write(message, (byte)((ip.Tos & 0x1e) | InternetControl), 0, 0, Ttl, saddr, ip.Saddr);
-        Ipv4View.Complete(message, length, NextHeader.Icmp);
+        Ipv4View.WriteWhole(message, (byte)((ip.Tos & 0x1e) | InternetControl), length, 0, 0, Ttl, NextHeader.Icmp, saddr, ip.Saddr);
         return length;
     }
 

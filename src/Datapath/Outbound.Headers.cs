@@ -45,8 +45,7 @@ public sealed partial class Outbound
             // ip_select_ident: 0 where DF is set.
             id = fragmentField != 0 ? (ushort)0 : (ushort)identifiers.Next(link.PathHash);
         }
-        Ipv4View.Write(bytes, tos, id, fragmentField, isBeet ? frame.Ttl : link.HopLimit, link.Sa.Saddr.Bytes, link.Sa.Id.Daddr.Bytes);
-        Ipv4View.Complete(bytes, total, protocol);
+        Ipv4View.WriteWhole(bytes, tos, total, id, fragmentField, isBeet ? frame.Ttl : link.HopLimit, protocol, link.Sa.Saddr.Bytes, link.Sa.Id.Daddr.Bytes);
     }
 
     /// <summary>

@@ -94,6 +94,22 @@ public readonly ref struct Ipv4View
         InternetChecksum.Write(header[ChecksumOffset..], InternetChecksum.Finish(InternetChecksum.Sum(header[..length])));
     }
 
+    /// <summary>Writes a whole header without options, its checksum from the values and not from memory, where the words would not lie yet.</summary>
+    public static void WriteWhole(
+        Span<byte> header, byte tos, int totalLength, ushort id, ushort fragmentField, byte ttl, byte protocol, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr)
+    {
+        const uint VersionAndLength = 0x45;
+        uint first = (VersionAndLength << 24) | ((uint)tos << 16) | (ushort)totalLength, second = ((uint)id << 16) | fragmentField;
+        uint third = ((uint)ttl << 24) | ((uint)protocol << 16), source = BinaryPrimitives.ReadUInt32BigEndian(saddr), destination = BinaryPrimitives.ReadUInt32BigEndian(daddr);
+        third |= InternetChecksum.Finish((ulong)first + second + third + source + destination);
+        header = header[..MinHeaderLength];
+        BinaryPrimitives.WriteUInt32BigEndian(header, first);
+        BinaryPrimitives.WriteUInt32BigEndian(header[IdOffset..], second);
+        BinaryPrimitives.WriteUInt32BigEndian(header[TtlOffset..], third);
+        BinaryPrimitives.WriteUInt32BigEndian(header[SaddrOffset..], source);
+        BinaryPrimitives.WriteUInt32BigEndian(header[DaddrOffset..], destination);
+    }
+
     /// <summary>Writes a header without options, without its length, protocol and checksum (see <see cref="Complete"/>).</summary>
     public static void Write(Span<byte> header, byte tos, ushort id, ushort fragmentField, byte ttl, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr)
     {

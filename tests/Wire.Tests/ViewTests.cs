@@ -28,6 +28,26 @@ public sealed class ViewTests
     }
 
     [Fact]
+    public void An_ipv4_header_is_written_with_its_checksum()
+    {
+        byte[] header = new byte[20];
+        Ipv4View.WriteWhole(header, 0xb8, 36, 0x1234, 0x6001, 64, 17, [192, 168, 1, 1], [192, 168, 2, 1]);
+        Assert.Equal(Ipv4[..10], header[..10]);
+        Assert.Equal(Ipv4[12..20], header[12..]);
+        Random random = new(7);
+        byte[] saddr = new byte[4], daddr = new byte[4];
+        for (int i = 0; i < 10_000; i++)
+        {
+            random.NextBytes(saddr);
+            random.NextBytes(daddr);
+            Ipv4View.WriteWhole(header, (byte)random.Next(256), random.Next(65536), (ushort)random.Next(65536), (ushort)random.Next(65536), (byte)random.Next(256), (byte)random.Next(256), saddr, daddr);
+            byte[] written = [.. header];
+            Ipv4View.Seal(header);
+            Assert.Equal(header, written);
+        }
+    }
+
+    [Fact]
     public void An_ipv6_header_reads_as_it_lies()
     {
         Assert.True(Ipv6View.TryParse(Ipv6, out Ipv6View ip));

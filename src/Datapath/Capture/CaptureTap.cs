@@ -93,8 +93,8 @@ public sealed class CaptureTap
         byte protocol = inUdp ? NextHeader.Udp : arrival.Proto;
         if (v4)
         {
-            Ipv4View.Write(header, arrival.Tos, arrival.Id, arrival.FragmentField, arrival.HopLimit, arrival.Saddr.Bytes, arrival.Daddr.Bytes);
-            Ipv4View.Complete(header[..network], length + packet.Length, protocol);
+            Ipv4View.WriteWhole(
+                header, arrival.Tos, length + packet.Length, arrival.Id, arrival.FragmentField, arrival.HopLimit, protocol, arrival.Saddr.Bytes, arrival.Daddr.Bytes);
         }
         else
         {

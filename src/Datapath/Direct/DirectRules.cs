@@ -13,9 +13,9 @@ namespace Xfrmd.Datapath.Direct;
 internal sealed class DirectRules(NetfilterClient client, string table) : IDisposable
 {
     private const int BehindAll = int.MaxValue;
-    private const uint Ipv4Type = 7, Ipv6Type = 8;   // nft's data types
-    private const int LengthAt = 2, FragmentAt = 6, Ipv4AddressesAt = 12, PayloadLengthAt = 4, Ipv6AddressesAt = 8, Ipv4NextAt = 9, Ipv6NextAt = 6;
-    private const int Ipv4Header = 20, Ipv6Header = 40;
+    private const uint BytesType = 0;   // of nft's data types: what it does not know, shown as a number
+    private const int FragmentIn4 = 6, NextIn4 = 9, AddressesIn4 = 12, AddressesIn6 = 8;
+    private const int Ipv4Header = 20, Ipv6Header = 40, Ipv4PartAt = 4, Ipv4Part = Ipv4Header - Ipv4PartAt;
     private readonly NetfilterBatch _batch = new(table, ofDevices: true);
     private bool _exists;
 
@@ -46,8 +46,7 @@ internal sealed class DirectRules(NetfilterClient client, string table) : IDispo
                 }
                 bool v4 = family == AddressFamily.Inet;
                 string name = device + (v4 ? "-4" : "-6");
-                uint type = v4 ? Ipv4Type : Ipv6Type;
-                _batch.AddSet(name, set++, v4 ? 8 : 32, (type << 6) | type);
+                _batch.AddSet(name, set++, v4 ? Ipv4Part : 32, BytesType);
                 _batch.AddElements(name, keys);
                 _batch.BeginRule(device, NetfilterRulePlace.Last);
                 Match(name, v4);
@@ -62,39 +61,51 @@ internal sealed class DirectRules(NetfilterClient client, string table) : IDispo
 
     public void Dispose() => client.Dispose();   // and the table with it
 
-    /// <summary>Exactly what <see cref="Ports.RingArrivalPort"/> takes, and what is damaged beside it.</summary>
+    /// <summary>Exactly what <see cref="Ports.RingArrivalPort"/> takes, and what is damaged beside it: in few steps, as each packet of a ring takes them.</summary>
     private void Match(string set, bool v4)
     {
         _batch.LoadMeta(0, NetfilterMeta.PacketType);
         _batch.Compare(0, [0]);   // PACKET_HOST
         _batch.LoadMeta(0, NetfilterMeta.Protocol);
         _batch.Compare(0, v4 ? [0x08, 0x00] : [0x86, 0xDD]);
-        _batch.LoadNetwork(0, v4 ? Ipv4NextAt : Ipv6NextAt, 1);
-        _batch.Compare(0, [IpProtocol.Esp]);
         if (v4)
         {
-            _batch.LoadNetwork(0, 0, 1);
-            _batch.Compare(0, [0x45]);
-            _batch.LoadNetwork(0, FragmentAt, 2);
-            _batch.Mask(0, [0x3F, 0xFF]);
-            _batch.Compare(0, [0, 0]);
-            _batch.LoadNetwork(0, LengthAt, 2);
-            _batch.CompareRange(0, Be16(Ipv4Header), Be16(PacketRing.MaxPacket));
-            _batch.LoadNetwork(0, Ipv4AddressesAt, 8);
+            // Version and header length, and the total length; then neither fragment nor offset, ESP, and the addresses.
+            _batch.LoadNetwork(0, 0, 4);
+            _batch.Mask(0, [0xFF, 0, 0xFF, 0xFF]);
+            _batch.CompareRange(0, [0x45, 0, .. Be16(Ipv4Header)], [0x45, 0, .. Be16(PacketRing.MaxPacket)]);
+            _batch.LoadNetwork(0, Ipv4PartAt, Ipv4Part);
+            Span<byte> mask = stackalloc byte[Ipv4Part];
+            mask.Clear();
+            (mask[FragmentIn4 - Ipv4PartAt], mask[FragmentIn4 + 1 - Ipv4PartAt], mask[NextIn4 - Ipv4PartAt]) = (0x3F, 0xFF, 0xFF);
+            mask[(AddressesIn4 - Ipv4PartAt)..].Fill(0xFF);
+            _batch.Mask(0, mask);
         }
         else
         {
-            _batch.LoadNetwork(0, 0, 1);
-            _batch.Mask(0, [0xF0]);
-            _batch.Compare(0, [0x60]);
-            _batch.LoadNetwork(0, PayloadLengthAt, 2);
+            // Version and next header, the payload's length, the addresses.
+            _batch.LoadNetwork(0, 0, 8);
+            _batch.Mask(0, [0xF0, 0, 0, 0, 0, 0, 0xFF, 0]);
+            _batch.Compare(0, [0x60, 0, 0, 0, 0, 0, IpProtocol.Esp, 0]);
+            _batch.LoadNetwork(0, 4, 2);
             _batch.CompareRange(0, Be16(1), Be16(PacketRing.MaxPacket - Ipv6Header));
-            _batch.LoadNetwork(0, Ipv6AddressesAt, 32);
+            _batch.LoadNetwork(0, AddressesIn6, 32);
         }
         _batch.Lookup(0, set);
     }
 
     private static byte[] Be16(int value) => [(byte)(value >> 8), (byte)value];
 
-    private static ReadOnlyMemory<byte> Key(DirectPair pair) => (byte[])[.. pair.Source.Bytes(), .. pair.Destination.Bytes()];
+    private static ReadOnlyMemory<byte> Key(DirectPair pair)
+    {
+        byte[] addresses = [.. pair.Source.Bytes(), .. pair.Destination.Bytes()];
+        if (pair.Family != AddressFamily.Inet)
+        {
+            return addresses;
+        }
+        byte[] part = new byte[Ipv4Part];
+        part[NextIn4 - Ipv4PartAt] = IpProtocol.Esp;
+        addresses.CopyTo(part, AddressesIn4 - Ipv4PartAt);
+        return part;
+    }
 }

@@ -6,10 +6,8 @@ namespace Xfrmd.Datapath.Engine;
 /// </summary>
 internal sealed class ArrivalRate
 {
-    /// <summary>How long packets gather: at the rate from which on it is done, one or two of them.</summary>
-    public const int PauseMicroseconds = 50;
-
-    private const int BusyPerMillisecond = 32;
+    private const int BusyPerMillisecond = 32, FastPerMillisecond = 128;
+    private const int ShortPause = 50, LongPause = 100;
     private static readonly TimeProvider Time = TimeProvider.System;   // threads sleep in real time, whatever clock the SAs have
     private readonly long _window = Time.TimestampFrequency / 1000;
     private long _start;
@@ -17,6 +15,9 @@ internal sealed class ArrivalRate
 
     /// <summary>In the last window of a millisecond enough packets came.</summary>
     public bool IsBusy { get; private set; }
+
+    /// <summary>How long packets gather: one or two at the rate from which on it is done, and a batch where they come so fast that it fills.</summary>
+    public int PauseMicroseconds { get; private set; } = ShortPause;
 
     /// <summary>Counts what one look brought.</summary>
     public void Add(int packets)
@@ -26,6 +27,7 @@ internal sealed class ArrivalRate
         if (passed >= _window)
         {
             IsBusy = _count * _window >= BusyPerMillisecond * passed;
+            PauseMicroseconds = _count * _window >= FastPerMillisecond * passed ? LongPause : ShortPause;
             _start = now;
             _count = 0;
         }

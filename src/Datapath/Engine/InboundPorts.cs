@@ -15,7 +15,7 @@ namespace Xfrmd.Datapath.Engine;
 internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, Action wakeOutbound)
 {
     private const int LargeBatch = 64, RingRounds = 16;
-    private readonly ShortSleep _pause = new(wake, ArrivalRate.PauseMicroseconds);
+    private readonly ShortSleep _pause = new(wake);
     private static readonly TimeProvider Time = TimeProvider.System;
     private readonly ArrivalRate _rate = new(), _outboundRate = new();
     private int _lastBatch, _lastReads;
@@ -85,7 +85,7 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
         bool isBusy = _rate.IsBusy || (joined && _outboundRate.IsBusy);
         if (isBusy && _lastBatch < LargeBatch && _lastReads == 0)
         {
-            _pause.Sleep();
+            _pause.Sleep(Math.Max(_rate.PauseMicroseconds, _outboundRate.PauseMicroseconds));
         }
         uint ready = _wait.Wait(isBusy ? 0 : Patience(worker, joined));
         worker.Expire();

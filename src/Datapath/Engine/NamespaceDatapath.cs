@@ -272,8 +272,8 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                 }
                 else if (reads == 0 && rate.IsBusy)
                 {
-                    pause ??= new ShortSleep(wake.Handle, ArrivalRate.PauseMicroseconds);
-                    pause.Sleep();
+                    pause ??= new ShortSleep(wake.Handle);
+                    pause.Sleep(rate.PauseMicroseconds);
                 }
                 else if (reads == 0)
                 {

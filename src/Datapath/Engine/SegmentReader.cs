@@ -11,7 +11,7 @@ namespace Xfrmd.Datapath.Engine;
 /// </summary>
 public ref struct SegmentReader
 {
-    private const int TcpSequence = 4, TcpFlags = 13, Ipv4Length = 2, Ipv4Id = 4, Ipv6Length = 4, UdpLength = 4;
+    private const int TcpSequence = 4, TcpOffsetAndFlags = 12, TcpFlags = 13, Ipv4Length = 2, Ipv4Id = 4, Ipv4Checksum = 10, Ipv6Length = 4, UdpLength = 4;
     private const byte Fin = 0x01, Push = 0x08, CongestionReduced = 0x80;
     private readonly ReadOnlySpan<byte> _packet;
     private readonly int _transport;
@@ -19,7 +19,11 @@ public ref struct SegmentReader
     private readonly int _size;
     private readonly bool _isTcp;
     private readonly bool _isV4;
-    private readonly ulong _addressSum;
+    // Of both headers, without what differs from segment to segment. To sum up headers that have just been written would wait for their bytes.
+    private readonly ulong _networkSum, _transportSum;
+    private readonly uint _sequence;
+    private readonly ushort _id;
+    private readonly byte _flags;
     private int _position;
     private int _index;
 
@@ -32,8 +36,28 @@ public ref struct SegmentReader
         _isTcp = isTcp;
         _isV4 = isV4;
         _position = header;
-        _addressSum = isV4 ? InternetChecksum.Sum(packet.Slice(12, 8)) : InternetChecksum.Sum(packet.Slice(8, 32));
+        ReadOnlySpan<byte> upper = packet[transport..header];
+        // What is left out counts as its complement, of which a word and its complement sum up to nothing.
+        ulong sum = InternetChecksum.Sum(upper, isV4 ? InternetChecksum.Sum(packet.Slice(12, 8)) : InternetChecksum.Sum(packet.Slice(8, 32)));
+        sum = Without(sum, upper[(isTcp ? TcpView.ChecksumAt : UdpView.ChecksumAt)..]);
+        if (isTcp)
+        {
+            _sequence = BinaryPrimitives.ReadUInt32BigEndian(upper[TcpSequence..]);
+            _flags = upper[TcpFlags];
+            _transportSum = Without(Without(Without(sum, upper[TcpSequence..]), upper[(TcpSequence + 2)..]), upper[TcpOffsetAndFlags..]);
+        }
+        else
+        {
+            _transportSum = Without(sum, upper[UdpLength..]);
+        }
+        if (isV4)
+        {
+            _id = BinaryPrimitives.ReadUInt16BigEndian(packet[Ipv4Id..]);
+            _networkSum = Without(Without(Without(InternetChecksum.Sum(packet[..transport]), packet[Ipv4Length..]), packet[Ipv4Id..]), packet[Ipv4Checksum..]);
+        }
     }
+
+    private static ulong Without(ulong sum, ReadOnlySpan<byte> word) => InternetChecksum.Add(sum, (ushort)~MemoryMarshal.Read<ushort>(word));
 
     /// <summary>Begins with a packet that the host left unsegmented. False: it is not what its header says.</summary>
     public static bool TryOpen(ReadOnlySpan<byte> packet, in VnetHeader vnet, out SegmentReader reader)
@@ -72,11 +96,20 @@ public ref struct SegmentReader
         Span<byte> segment = destination[..length];
         _packet[.._header].CopyTo(segment);
         ulong payloadSum = InternetChecksum.Copy(_packet.Slice(_position, payload), segment[_header..]);
-        Span<byte> transport = segment[_transport..];
+        SealTransport(segment[_transport..], payload, payloadSum);
+        SealNetwork(segment, length);
+        _position += payload;
+        _index++;
+        return length;
+    }
+
+    private readonly void SealTransport(Span<byte> transport, int payload, ulong payloadSum)
+    {
+        byte protocol = _isTcp ? NextHeader.Tcp : NextHeader.Udp;
+        // As numbers, most significant byte first.
+        ulong varying = (uint)transport.Length + protocol;
         if (_isTcp)
         {
-            uint sequence = BinaryPrimitives.ReadUInt32BigEndian(transport[TcpSequence..]) + (uint)(_position - _header);
-            BinaryPrimitives.WriteUInt32BigEndian(transport[TcpSequence..], sequence);
             byte keep = 0xFF;
             if (_position + payload < _packet.Length)
             {
@@ -86,46 +119,40 @@ public ref struct SegmentReader
             {
                 keep &= unchecked((byte)~CongestionReduced);
             }
-            transport[TcpFlags] &= keep;
+            uint sequence = _sequence + (uint)(_position - _header);
+            byte flags = (byte)(_flags & keep);
+            BinaryPrimitives.WriteUInt32BigEndian(transport[TcpSequence..], sequence);
+            transport[TcpFlags] = flags;
+            varying += sequence + ((ulong)_packet[_transport + TcpOffsetAndFlags] << 8) + flags;
         }
         else
         {
             BinaryPrimitives.WriteUInt16BigEndian(transport[UdpLength..], (ushort)transport.Length);
+            varying += (uint)transport.Length;
         }
-        SealTransport(transport, payloadSum);
-        SealNetwork(segment, length);
-        _position += payload;
-        _index++;
-        return length;
-    }
-
-    private readonly void SealTransport(Span<byte> transport, ulong payloadSum)
-    {
-        byte protocol = _isTcp ? NextHeader.Tcp : NextHeader.Udp;
-        int at = _isTcp ? TcpView.ChecksumAt : UdpView.ChecksumAt;
-        transport[at] = transport[at + 1] = 0;
-        uint tail = (uint)transport.Length + protocol;
-        ulong pseudo = InternetChecksum.Add(_addressSum, BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(tail) : tail);
-        ushort checksum = InternetChecksum.Finish(InternetChecksum.Sum(transport[..(_header - _transport)], InternetChecksum.Add(pseudo, payloadSum)));
+        ushort checksum = InternetChecksum.Finish(InternetChecksum.Add(InternetChecksum.Add(_transportSum, payloadSum), InMemory(varying)));
         if (checksum == 0 && !_isTcp)
         {
             checksum = ushort.MaxValue;
         }
-        MemoryMarshal.Write(transport[at..], in checksum);
+        InternetChecksum.Write(transport[(_isTcp ? TcpView.ChecksumAt : UdpView.ChecksumAt)..], checksum);
     }
 
     private readonly void SealNetwork(Span<byte> segment, int length)
     {
         if (_isV4)
         {
+            ushort id = (ushort)(_id + _index);
             BinaryPrimitives.WriteUInt16BigEndian(segment[Ipv4Length..], (ushort)length);
-            ushort id = (ushort)(BinaryPrimitives.ReadUInt16BigEndian(segment[Ipv4Id..]) + _index);
             BinaryPrimitives.WriteUInt16BigEndian(segment[Ipv4Id..], id);
-            Ipv4View.Seal(segment);
+            InternetChecksum.Write(segment[Ipv4Checksum..], InternetChecksum.Finish(InternetChecksum.Add(_networkSum, InMemory((ulong)(ushort)length + id))));
         }
         else
         {
             BinaryPrimitives.WriteUInt16BigEndian(segment[Ipv6Length..], (ushort)(length - Ipv6View.HeaderLength));
         }
     }
+
+    /// <summary>A sum of words, most significant byte first, as the same words' sum in memory: to swap all eight bytes swaps those of each word.</summary>
+    private static ulong InMemory(ulong sum) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(sum) : sum;
 }

@@ -10,27 +10,25 @@ public sealed class ShortSleep
 {
     private const int PR_SET_TIMERSLACK = 29;
     private readonly PacketCalls.PollEntry[] _entries = PinnedArray.CreateZeroed<PacketCalls.PollEntry>(1);
-    private readonly PacketCalls.Duration _duration;
     private bool _isExact;
 
     /// <param name="wake">What ends the sleep early.</param>
-    /// <param name="microseconds">Less than a second.</param>
-    public ShortSleep(SafeFileHandle wake, int microseconds)
+    public ShortSleep(SafeFileHandle wake)
     {
         _entries[0].Descriptor = (int)wake.DangerousGetHandle();
         _entries[0].Events = PacketCalls.POLLIN;
-        _duration = new PacketCalls.Duration { Nanoseconds = microseconds * 1000L };
     }
 
     /// <summary>Sleeps.</summary>
-    public unsafe void Sleep()
+    /// <param name="microseconds">Less than a second.</param>
+    public unsafe void Sleep(int microseconds)
     {
         if (!_isExact)
         {
             _isExact = true;
             _ = PacketCalls.ProcessControl(PR_SET_TIMERSLACK, 1, 0, 0, 0);   // of this thread; 50 microseconds otherwise
         }
-        PacketCalls.Duration duration = _duration;   // the kernel writes what is left
+        PacketCalls.Duration duration = new() { Nanoseconds = microseconds * 1000L };
         _ = PacketCalls.PollExactly(PinnedArray.Pointer(_entries), 1, &duration, 0);
     }
 }
