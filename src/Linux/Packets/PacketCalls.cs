@@ -14,8 +14,17 @@ internal static unsafe partial class PacketCalls
     [LibraryImport("libc", EntryPoint = "sendmmsg", SetLastError = true)]
     public static partial int SendMessages(int fd, MessageHeader* messages, uint count, int flags);
 
-    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    public static partial nint Read(int fd, nint buffer, nuint length);
+    private static readonly nint ReadNumber = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 0 : 63;   // __NR_read; all later ports have 63
+
+    /// <summary>
+    /// read(2) of a descriptor that does not block, once a packet: without the runtime's GC transition, and without libc's read, which is a
+    /// cancellation point. -1: <see cref="Marshal.GetLastSystemError"/> has the errno.
+    /// </summary>
+    public static nint Read(int fd, nint buffer, nuint length) => SystemCall(ReadNumber, fd, buffer, length);
+
+    [LibraryImport("libc", EntryPoint = "syscall")]
+    [SuppressGCTransition]
+    private static partial nint SystemCall(nint number, nint fd, nint buffer, nuint length);
 
     [LibraryImport("libc", EntryPoint = "writev", SetLastError = true)]
     public static partial nint WriteVectors(int fd, IoVector* vectors, int count);

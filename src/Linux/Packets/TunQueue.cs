@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace Xfrmd.Linux.Packets;
@@ -31,7 +32,7 @@ public sealed class TunQueue : IDisposable
             {
                 return (int)count;
             }
-            int errno = Libc.LastErrno;
+            int errno = Marshal.GetLastSystemError();
             if (errno == Libc.EAGAIN)
             {
                 return 0;
