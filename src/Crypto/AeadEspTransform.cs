@@ -8,17 +8,30 @@ internal sealed class AeadEspTransform : EspTransform
     private readonly CryptoBackend _backend;
     private readonly AeadAlgorithm _aead;
     private readonly SecretKey _key;
+    private ulong _ivSalt;
 
-    // One salt for all contexts of the SA (crypto/geniv.c): two of them would soon collide on an IV.
-    private readonly ulong _ivSalt;
 
-    public AeadEspTransform(CryptoBackend backend, AeadAlgorithm aead, ReadOnlySpan<byte> key)
+    public AeadEspTransform(CryptoBackend backend, AeadAlgorithm aead, SecretKey key)
         : base(aead.IvBytes, 1, aead.IcvBits / 8)
     {
         _backend = backend;
         _aead = aead;
-        _key = new SecretKey(key);
-        _ivSalt = backend.RandomUInt64();
+        _key = key;
+    }
+
+    // One salt for all contexts of the SA (crypto/geniv.c): two of them would soon collide on an IV. Drawn for the first of them; 0 stands for none.
+    private ulong IvSalt
+    {
+        get
+        {
+            ulong salt = Volatile.Read(ref _ivSalt);
+            while (salt == 0)
+            {
+                ulong drawn = _backend.RandomUInt64();
+                salt = Interlocked.CompareExchange(ref _ivSalt, drawn, 0) is not 0 and ulong present ? present : drawn;
+            }
+            return salt;
+        }
     }
 
     private protected override EspContext CreateContextCore()
@@ -26,7 +39,7 @@ internal sealed class AeadEspTransform : EspTransform
         ReadOnlySpan<byte> key = _key.Span;
         ReadOnlySpan<byte> salt = key[^_aead.SaltBytes..];
         AeadContext aead = _backend.CreateAead(_aead.Kind, key[..^_aead.SaltBytes], _aead.SaltBytes + IvLength, IcvLength);
-        return new Context(aead, salt, _aead.Kind == AeadKind.AesGmac, IcvLength, _ivSalt);
+        return new Context(aead, salt, _aead.Kind == AeadKind.AesGmac, IcvLength, IvSalt);
     }
 
     protected override void Dispose(bool disposing) => _key.Dispose();

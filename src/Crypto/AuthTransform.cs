@@ -7,10 +7,10 @@ public sealed class AuthTransform : IDisposable
     private readonly SecretKey _key;
     private volatile bool _disposed;
 
-    private AuthTransform(CryptoBackend backend, AuthAlgorithm algorithm, ReadOnlySpan<byte> key, int icvLength)
+    private AuthTransform(CryptoBackend backend, AuthAlgorithm algorithm, SecretKey key, int icvLength)
     {
         _backend = backend;
-        _key = new SecretKey(key);
+        _key = key;
         Algorithm = algorithm;
         IcvLength = icvLength;
     }
@@ -42,10 +42,20 @@ public sealed class AuthTransform : IDisposable
         _key.Dispose();
     }
 
-    public static TransformResult TryCreate(AuthAlgorithm algorithm, ReadOnlySpan<byte> key, int truncBits, out AuthTransform? transform) =>
+    /// <param name="algorithm">The algorithm.</param>
+    /// <param name="key">Shared with who calls; zeroed with the transform.</param>
+    /// <param name="truncBits">Of the ICV.</param>
+    /// <param name="transform">Null where the key or the ICV does not fit.</param>
+    public static TransformResult TryCreate(AuthAlgorithm algorithm, SecretKey key, int truncBits, out AuthTransform? transform) =>
         TryCreate(CryptoBackend.Default, algorithm, key, truncBits, out transform);
 
-    internal static TransformResult TryCreate(CryptoBackend backend, AuthAlgorithm algorithm, ReadOnlySpan<byte> key, int truncBits, out AuthTransform? transform)
+    public static TransformResult TryCreate(AuthAlgorithm algorithm, ReadOnlySpan<byte> key, int truncBits, out AuthTransform? transform) =>
+        TryCreate(CryptoBackend.Default, algorithm, new SecretKey(key), truncBits, out transform);
+
+    internal static TransformResult TryCreate(CryptoBackend backend, AuthAlgorithm algorithm, ReadOnlySpan<byte> key, int truncBits, out AuthTransform? transform) =>
+        TryCreate(backend, algorithm, new SecretKey(key), truncBits, out transform);
+
+    private static TransformResult TryCreate(CryptoBackend backend, AuthAlgorithm algorithm, SecretKey key, int truncBits, out AuthTransform? transform)
     {
         transform = null;
         if (!algorithm.KeyLengths.Accepts(key.Length))

@@ -12,19 +12,18 @@ internal sealed class AuthencEspTransform : EspTransform
     private readonly CipherAlgorithm _cipher;
     private readonly SecretKey _cipherKey;
     private readonly AuthAlgorithm? _auth;
-    private readonly SecretKey _authKey;
-    private readonly IvSalt _ivSalt;
+    private readonly SecretKey? _authKey;
+    private IvSalt? _ivSalt;
 
     public AuthencEspTransform(
-        CryptoBackend backend, CipherAlgorithm cipher, ReadOnlySpan<byte> cipherKey, AuthAlgorithm? auth, ReadOnlySpan<byte> authKey, int icvLength)
+        CryptoBackend backend, CipherAlgorithm cipher, SecretKey cipherKey, AuthAlgorithm? auth, SecretKey? authKey, int icvLength)
         : base(cipher.IvBytes, cipher.BlockBytes, icvLength)
     {
         _backend = backend;
         _cipher = cipher;
-        _cipherKey = new SecretKey(cipherKey);
+        _cipherKey = cipherKey;
         _auth = icvLength > 0 ? auth : null;
-        _authKey = new SecretKey(authKey);
-        _ivSalt = new IvSalt(backend.RandomUInt64(), backend.RandomUInt64());
+        _authKey = authKey;
     }
 
     private protected override EspContext CreateContextCore()
@@ -38,17 +37,29 @@ internal sealed class AuthencEspTransform : EspTransform
         }
 
         CipherContext? cipher = _cipher.Kind == CipherKind.Null ? null : _backend.CreateCipher(_cipher.Kind, key);
-        AuthContext? auth = _auth is null ? null : _backend.CreateAuth(_auth.Kind, _authKey.Span);
+        AuthContext? auth = _auth is null ? null : _backend.CreateAuth(_auth.Kind, _authKey is null ? default : _authKey.Span);
         return new Context(this, cipher, auth, nonce);
     }
 
     protected override void Dispose(bool disposing)
     {
         _cipherKey.Dispose();
-        _authKey.Dispose();
+        _authKey?.Dispose();
     }
 
-    private readonly record struct IvSalt(ulong First, ulong Second);
+    // One for all contexts of the SA (crypto/geniv.c), drawn for the first of them.
+    private IvSalt Salt()
+    {
+        if (Volatile.Read(ref _ivSalt) is { } present)
+        {
+            return present;
+        }
+
+        IvSalt drawn = new(_backend.RandomUInt64(), _backend.RandomUInt64());
+        return Interlocked.CompareExchange(ref _ivSalt, drawn, null) ?? drawn;
+    }
+
+    private sealed record IvSalt(ulong First, ulong Second);
 
     private sealed class Context : EspContext
     {
@@ -69,7 +80,7 @@ internal sealed class AuthencEspTransform : EspTransform
             _ivGenerator = transform._cipher.IvGenerator;
             _counterMode = transform._cipher.Kind == CipherKind.AesCtr;
             _nonce = nonce;
-            _ivSalt = transform._ivSalt;
+            _ivSalt = transform.Salt();
             _ivLength = transform.IvLength;
             _blockSize = transform.BlockSize;
             _icvLength = transform.IcvLength;

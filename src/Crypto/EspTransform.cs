@@ -52,17 +52,46 @@ public abstract class EspTransform : IDisposable
     private protected abstract EspContext CreateContextCore();
 
     /// <summary>A combined-mode transform. Mirrors <c>esp_init_aead</c>.</summary>
+    /// <param name="aead">The algorithm.</param>
+    /// <param name="key">Shared with who calls; zeroed with the transform.</param>
+    /// <param name="transform">Null where the key does not fit.</param>
+    public static TransformResult TryCreateEsp(AeadAlgorithm aead, SecretKey key, out EspTransform? transform) =>
+        TryCreateEsp(CryptoBackend.Default, aead, key, out transform);
+
     public static TransformResult TryCreateEsp(AeadAlgorithm aead, ReadOnlySpan<byte> key, out EspTransform? transform) =>
         TryCreateEsp(CryptoBackend.Default, aead, key, out transform);
 
     /// <summary>
     /// A cipher with an integrity algorithm; without one (null, or digest_null) nothing is verified. Mirrors <c>esp_init_authenc</c>.
     /// </summary>
+    /// <param name="cipher">The cipher.</param>
+    /// <param name="cipherKey">Shared with who calls, as the other; zeroed with the transform.</param>
+    /// <param name="auth">The integrity algorithm.</param>
+    /// <param name="authKey">Its key; null where there is none.</param>
+    /// <param name="truncBits">Of the ICV.</param>
+    /// <param name="transform">Null where a key or the ICV does not fit.</param>
+    public static TransformResult TryCreateEsp(
+        CipherAlgorithm cipher, SecretKey cipherKey, AuthAlgorithm? auth, SecretKey? authKey, int truncBits, out EspTransform? transform) =>
+        TryCreateEsp(CryptoBackend.Default, cipher, cipherKey, auth, authKey, truncBits, out transform);
+
     public static TransformResult TryCreateEsp(
         CipherAlgorithm cipher, ReadOnlySpan<byte> cipherKey, AuthAlgorithm? auth, ReadOnlySpan<byte> authKey, int truncBits, out EspTransform? transform) =>
         TryCreateEsp(CryptoBackend.Default, cipher, cipherKey, auth, authKey, truncBits, out transform);
 
-    internal static TransformResult TryCreateEsp(CryptoBackend backend, AeadAlgorithm aead, ReadOnlySpan<byte> key, out EspTransform? transform)
+    internal static TransformResult TryCreateEsp(CryptoBackend backend, AeadAlgorithm aead, ReadOnlySpan<byte> key, out EspTransform? transform) =>
+        TryCreateEsp(backend, aead, new SecretKey(key), out transform);
+
+    internal static TransformResult TryCreateEsp(
+        CryptoBackend backend,
+        CipherAlgorithm cipher,
+        ReadOnlySpan<byte> cipherKey,
+        AuthAlgorithm? auth,
+        ReadOnlySpan<byte> authKey,
+        int truncBits,
+        out EspTransform? transform) =>
+        TryCreateEsp(backend, cipher, new SecretKey(cipherKey), auth, new SecretKey(authKey), truncBits, out transform);
+
+    private static TransformResult TryCreateEsp(CryptoBackend backend, AeadAlgorithm aead, SecretKey key, out EspTransform? transform)
     {
         transform = null;
         if (!aead.KeyLengths.Accepts(key.Length))
@@ -74,17 +103,11 @@ public abstract class EspTransform : IDisposable
         return TransformResult.Ok;
     }
 
-    internal static TransformResult TryCreateEsp(
-        CryptoBackend backend,
-        CipherAlgorithm cipher,
-        ReadOnlySpan<byte> cipherKey,
-        AuthAlgorithm? auth,
-        ReadOnlySpan<byte> authKey,
-        int truncBits,
-        out EspTransform? transform)
+    private static TransformResult TryCreateEsp(
+        CryptoBackend backend, CipherAlgorithm cipher, SecretKey cipherKey, AuthAlgorithm? auth, SecretKey? authKey, int truncBits, out EspTransform? transform)
     {
         transform = null;
-        if (!cipher.KeyLengths.Accepts(cipherKey.Length) || (auth is not null && !auth.KeyLengths.Accepts(authKey.Length)))
+        if (!cipher.KeyLengths.Accepts(cipherKey.Length) || (auth is not null && !auth.KeyLengths.Accepts(authKey?.Length ?? 0)))
         {
             return TransformResult.InvalidKey;
         }

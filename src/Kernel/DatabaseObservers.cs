@@ -17,7 +17,16 @@ public sealed class DatabaseObservers : IDatabaseObserver
     /// Several requests come in one datagram: until <see cref="EndRow"/> changes settle only when somebody could hear of them, for who answers
     /// or tells of a change calls <see cref="Settle"/> before.
     /// </summary>
-    public void BeginRow() => _inRow = true;
+    public void BeginRow()
+    {
+        _inRow = true;
+        Row++;
+    }
+
+    /// <summary>Which one it is, 0 outside of any: what cannot change within one need be asked once.</summary>
+    internal ulong CurrentRow => _inRow ? Row : 0;
+
+    private ulong Row { get; set; }
 
     public void EndRow()
     {

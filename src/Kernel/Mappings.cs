@@ -13,12 +13,12 @@ internal static class Mappings
         {
             // jiffies / HZ: not the wall clock's seconds.
             ulong now = (ulong)(space.Time.GetTimestamp() / space.Time.TimestampFrequency);
-            if (port.Value == sa.Timer.LastMappingPort && now - sa.Timer.LastMapping <= sa.MappingMaxAge)
+            (ulong last, ushort lastPort) = sa.LastMapping;
+            if (port.Value == lastPort && now - last <= sa.MappingMaxAge)
             {
                 return;
             }
-            sa.Timer.LastMapping = now;
-            sa.Timer.LastMappingPort = port.Value;
+            sa.LastMapping = (now, port.Value);
         }
         space.KeyManagers.NewMapping(sa, address, port);
     }

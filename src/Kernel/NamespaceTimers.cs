@@ -8,7 +8,7 @@ namespace Xfrmd.Kernel;
 internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
 {
     private const int PolicyGraceSeconds = 30;   // XFRM_KM_TIMEOUT: how often a due soft limit of a policy is told again
-    private readonly PriorityQueue<Entry, long> _due = new();
+    private readonly TimerQueue<Entry> _due = new();
     private ITimer? _timer;
     private long _armedFor = long.MaxValue;
     private long _keepalivesDue;
@@ -26,7 +26,7 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
             return;
         }
         sa.Timer.LifetimeDue = DueIn(seconds);
-        Enqueue(new Entry(Kind.SaLifetime, sa, null), sa.Timer.LifetimeDue);
+        Enqueue(new Entry(Kind.SaLifetime, sa), sa.Timer.LifetimeDue);
     }
 
     /// <summary><c>mod_timer</c> of the AEVENT timer: it starts anew.</summary>
@@ -41,8 +41,10 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         }
         bool ran = sa.Timer.ReplayDue != 0;
         _stale += ran ? 1 : 0;
-        sa.Timer.ReplayDue = space.Time.GetTimestamp() + (space.Time.TimestampFrequency * jiffies / SecurityAssociation.JiffiesPerSecond);
-        Enqueue(new Entry(Kind.SaReplay, sa, null), sa.Timer.ReplayDue);
+        // At a jiffy, as Linux's timers: a thousand SAs of the same moment wake us once.
+        long jiffy = space.Time.TimestampFrequency / SecurityAssociation.JiffiesPerSecond, now = space.Time.GetTimestamp();
+        sa.Timer.ReplayDue = ((now + jiffy - 1) / jiffy * jiffy) + (jiffy * jiffies);
+        Enqueue(new Entry(Kind.SaReplay, sa), sa.Timer.ReplayDue);
         Compact();
         return !ran;
     }
@@ -53,7 +55,7 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         if (_keepalivesDue == 0)
         {
             _keepalivesDue = DueIn(seconds);
-            Enqueue(new Entry(Kind.Keepalives, null, null), _keepalivesDue);
+            Enqueue(new Entry(Kind.Keepalives, space.Keepalives), _keepalivesDue);
         }
     }
 
@@ -88,19 +90,16 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         {
             return;
         }
-        (Entry, long)[] live = [.. _due.UnorderedItems.Where(item => IsLive(item.Element, item.Priority))];
-        _due.Clear();
-        _due.EnqueueRange(live);
-        _due.TrimExcess();
+        _due.RemoveWhere((entry, due) => !IsLive(entry, due));
         _stale = 0;
     }
 
     private bool IsLive(Entry entry, long due) => entry.Kind switch
     {
-        Kind.SaLifetime => entry.Sa!.Timer.LifetimeDue == due,
-        Kind.SaReplay => entry.Sa!.Timer.ReplayDue == due,
+        Kind.SaLifetime => entry.Sa.Timer.LifetimeDue == due,
+        Kind.SaReplay => entry.Sa.Timer.ReplayDue == due,
         Kind.Keepalives => _keepalivesDue == due,
-        _ => entry.Policy!.NextTimer == due,
+        _ => entry.Policy.NextTimer == due,
     };
 
     /// <summary>Runs what is due.</summary>
@@ -112,11 +111,11 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
             _due.Dequeue();
             switch (entry.Kind)
             {
-                case Kind.SaLifetime when entry.Sa!.Timer.LifetimeDue == due:
+                case Kind.SaLifetime when entry.Sa.Timer.LifetimeDue == due:
                     entry.Sa.Timer.LifetimeDue = 0;
                     OnLifetime(entry.Sa);
                     break;
-                case Kind.SaReplay when entry.Sa!.Timer.ReplayDue == due:
+                case Kind.SaReplay when entry.Sa.Timer.ReplayDue == due:
                     entry.Sa.Timer.ReplayDue = 0;
                     ReplayEvents.OnTimer(space, entry.Sa);
                     break;
@@ -124,7 +123,7 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
                     _keepalivesDue = 0;
                     space.Keepalives.Run();
                     break;
-                case Kind.Policy when entry.Policy!.NextTimer == due:
+                case Kind.Policy when entry.Policy.NextTimer == due:
                     entry.Policy.NextTimer = 0;
                     OnPolicy(entry.Policy);
                     break;
@@ -267,7 +266,7 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
     private void Arm(Policy policy, ulong seconds)
     {
         policy.NextTimer = DueIn(seconds);
-        Enqueue(new Entry(Kind.Policy, null, policy), policy.NextTimer);
+        Enqueue(new Entry(Kind.Policy, policy), policy.NextTimer);
     }
 
     private long DueIn(ulong seconds) =>
@@ -305,5 +304,9 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
         }
     }
 
-    private readonly record struct Entry(Kind Kind, SecurityAssociation? Sa, Policy? Policy);
+    private readonly record struct Entry(Kind Kind, object Owner)
+    {
+        public SecurityAssociation Sa => (SecurityAssociation)Owner;
+        public Policy Policy => (Policy)Owner;
+    }
 }

@@ -13,17 +13,17 @@ internal sealed class NatKeepalives(XfrmNamespace space)
     {
         if (sa.NatKeepaliveInterval != 0)
         {
-            sa.Timer.KeepaliveNode = _sas.AddFirst(sa);
+            sa.KeepaliveNode = _sas.AddFirst(sa);
             space.Timers.ArmKeepalives(0);
         }
     }
 
     public void Remove(SecurityAssociation sa)
     {
-        if (sa.Timer.KeepaliveNode is { } node)
+        if (sa.KeepaliveNode is { } node)
         {
             _sas.Remove(node);
-            sa.Timer.KeepaliveNode = null;
+            sa.KeepaliveNode = null;
             space.Timers.ArmKeepalives(0);
         }
     }
@@ -48,11 +48,11 @@ internal sealed class NatKeepalives(XfrmNamespace space)
         uint interval = sa.NatKeepaliveInterval, idle = unchecked((uint)(now - sa.LastUsed));
         if (idle < interval)
         {
-            return sa.Timer.KeepaliveExpiration = now + interval - idle;
+            return sa.KeepaliveExpiration = now + interval - idle;
         }
-        if (sa.Timer.KeepaliveExpiration > now)
+        if (sa.KeepaliveExpiration > now)
         {
-            return sa.Timer.KeepaliveExpiration;
+            return sa.KeepaliveExpiration;
         }
         space.SendKeepalive(sa);
         return now + interval;

@@ -4,7 +4,7 @@ namespace Xfrmd.Kernel;
 /// One entry of the security policy database: <c>struct xfrm_policy</c>. Everything but the use counters is fixed once it is inserted;
 /// an update inserts a new object in its place.
 /// </summary>
-public sealed class Policy
+public sealed class Policy : DatabaseEntry<Policy>
 {
     private long _useTime;
     private int _dead;
@@ -92,9 +92,6 @@ public sealed class Policy
 
     /// <summary>Set while the control path has an announcement pending for this policy's timers.</summary>
     internal long NextTimer { get; set; }
-
-    /// <summary>Where the policy stands in the list of all, newest first.</summary>
-    internal LinkedListNode<Policy?>? Node { get; set; }
 
     public void MarkUsed(ulong now) => Volatile.Write(ref _useTime, (long)now);
 

@@ -6,6 +6,9 @@ namespace Xfrmd.Kernel;
 /// </summary>
 public sealed record ReplayState
 {
+    /// <summary>Nothing sent, nothing received, no window.</summary>
+    internal static readonly ReplayState Initial = new();
+
     public ReplayMode Mode { get; init; }
     public uint Oseq { get; init; }
     public uint OseqHi { get; init; }
@@ -13,4 +16,7 @@ public sealed record ReplayState
     public uint SeqHi { get; init; }
     public uint Window { get; init; }
     public IReadOnlyList<uint> Bitmap { get; init; } = [];
+
+    /// <summary>No packet has come or gone.</summary>
+    internal bool IsUnused => (Oseq | OseqHi | Seq | SeqHi) == 0 && Bitmap.All(static word => word == 0);
 }

@@ -34,6 +34,9 @@ public sealed class ReplayWindow
     public bool IsEsn => _mode == ReplayMode.Esn;
     private uint OutboundHighOfBitmap { get; }
 
+    /// <summary>What it was before the first packet, where it began with none.</summary>
+    internal ReplayState Unused => new() { Mode = _mode, Window = _window, Bitmap = new uint[_bitmap.Length] };
+
     /// <summary><c>xfrm_replay_overflow</c>: takes the next <paramref name="count"/> numbers; false: the counter is at its end (XfrmOutStateSeqError, EOVERFLOW).</summary>
     /// <param name="count">How many packets will be numbered; all or none.</param>
     /// <param name="first">The first number; ESN: all 64 bits, otherwise 32.</param>

@@ -10,6 +10,9 @@ internal sealed class SaChain
 
     public SecurityAssociation? First => _first;
 
+    /// <summary>Leads on by addresses and reqid.</summary>
+    internal HashLinks<SaChain> Links;
+
     public void Add(SecurityAssociation sa)
     {
         sa.NextOnChain = _first;

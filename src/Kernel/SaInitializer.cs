@@ -13,7 +13,7 @@ public static class SaInitializer
     /// <summary>With what the namespace says about IPv4 SAs that may be for the way out: net.ipv4.ip_no_pmtu_disc is XFRM_STATE_NOPMTUDISC on each.</summary>
     public static Outcome Initialize(SecurityAssociation sa, XfrmNamespace space)
     {
-        if (sa.Family == AddressFamily.Inet && sa.Direction != SaDirection.In && space.NoPmtuDiscovery())
+        if (sa.Family == AddressFamily.Inet && sa.Direction != SaDirection.In && space.ReadsNoPmtuDiscovery())
         {
             sa.Flags |= SaFlags.NoPmtuDisc;
         }
@@ -74,14 +74,14 @@ public static class SaInitializer
         if (sa.Aead is { } aead)
         {
             result = AlgorithmCatalogue.FindAead(aead.Name, aead.IcvBits) is { } row
-                ? EspTransform.TryCreateEsp(row, aead.Key.Span, out transform)
+                ? EspTransform.TryCreateEsp(row, aead.Key, out transform)
                 : NotFound(out transform);
         }
         else if (sa.Crypt is { } crypt)
         {
             AuthAlgorithm? auth = sa.Auth is null ? null : AlgorithmCatalogue.FindAuth(sa.Auth.Name);
             result = AlgorithmCatalogue.FindCipher(crypt.Name) is { } row && (sa.Auth is null || auth is not null)
-                ? EspTransform.TryCreateEsp(row, crypt.Key.Span, auth, sa.Auth is null ? default : sa.Auth.Key.Span, sa.Auth?.TruncBits ?? 0, out transform)
+                ? EspTransform.TryCreateEsp(row, crypt.Key, auth, sa.Auth?.Key, sa.Auth?.TruncBits ?? 0, out transform)
                 : NotFound(out transform);
         }
         else
@@ -115,7 +115,7 @@ public static class SaInitializer
         }
         AuthTransform? transform = null;
         TransformResult result = AlgorithmCatalogue.FindAuth(auth.Name) is { } row
-            ? AuthTransform.TryCreate(row, auth.Key.Span, auth.TruncBits, out transform)
+            ? AuthTransform.TryCreate(row, auth.Key, auth.TruncBits, out transform)
             : TransformResult.UnknownAlgorithm;
         if (result != TransformResult.Ok)
         {

@@ -1,7 +1,7 @@
 namespace Xfrmd.Kernel;
 
 /// <summary>When the SA clock looks at an SA next (<c>x->mtimer</c>, <c>x->rtimer</c>). Under <see cref="XfrmNamespace.Gate"/>.</summary>
-internal sealed class SaTimer
+internal struct SaTimer
 {
     /// <summary>Due time in the clock's timestamp; 0: not armed. A queue entry with another due time is stale.</summary>
     public long LifetimeDue { get; set; }
@@ -16,13 +16,4 @@ internal sealed class SaTimer
 
     /// <summary><c>XFRM_TIME_DEFER</c>: the next packet reports its replay state at once.</summary>
     public bool ReplayDeferred { get; set; }
-
-    /// <summary><c>nat_keepalive_expiration</c>: wall-clock seconds of the next keepalive, while packets make it needless.</summary>
-    public ulong KeepaliveExpiration { get; set; }
-
-    public LinkedListNode<SecurityAssociation>? KeepaliveNode { get; set; }
-
-    /// <summary>Seconds of the monotonic clock at the last MAPPING event, with its port.</summary>
-    public ulong LastMapping { get; set; }
-    public ushort LastMappingPort { get; set; }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace Xfrmd.Kernel;
@@ -118,7 +119,7 @@ public sealed partial class Sad
         for (uint i = 0; i < tries; i++)
         {
             uint spi = low == high ? low : Draw(low, high);
-            if (spi != 0 && !_spiUsers.ContainsKey((Be32.From(spi).Raw, larval.Id.Proto)))
+            if (spi != 0 && !SpiUsers().ContainsKey((Be32.From(spi).Raw, larval.Id.Proto)))
             {
                 CloseLarval(larval);
                 larval.Id.Spi = Be32.From(spi);
@@ -129,6 +130,23 @@ public sealed partial class Sad
         return Outcome.Reject(Errno.ENOENT, "No SPI available in the requested range");
     }
 
+    // Counted from the first time on that somebody asks: who brings SPIs of his own never does.
+    private Dictionary<(uint Spi, byte Proto), int> SpiUsers()
+    {
+        if (_spiUsers is null)
+        {
+            _spiUsers = [];
+            foreach (SecurityAssociation sa in All)
+            {
+                if (sa.Id.Spi.Raw != 0)
+                {
+                    CollectionsMarshal.GetValueRefOrAddDefault(_spiUsers, (sa.Id.Spi.Raw, sa.Id.Proto), out _)++;
+                }
+            }
+        }
+        return _spiUsers;
+    }
+
     private static uint Draw(uint low, uint high)
     {
         Span<byte> bytes = stackalloc byte[4];
@@ -137,7 +155,7 @@ public sealed partial class Sad
         for (; ; )
         {
             RandomNumberGenerator.Fill(bytes);
-            uint drawn = System.Runtime.InteropServices.MemoryMarshal.Read<uint>(bytes);
+            uint drawn = MemoryMarshal.Read<uint>(bytes);
             if (drawn < limit)
             {
                 return low + (uint)(drawn % span);
@@ -186,7 +204,7 @@ public sealed partial class Sad
             present.Remove(larval);
         }
         larval.KmSeq = seq;
-        if (seq != 0 && larval.Node?.List is not null)
+        if (seq != 0 && larval.IsListed)
         {
             IndexLarval(larval);
         }

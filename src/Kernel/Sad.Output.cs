@@ -17,7 +17,7 @@ public sealed partial class Sad
         Search search = default;
         ushort family = template.Family;
         PathKey path = new(daddr.Normalized(family), saddr.Normalized(family), template.Reqid, family);
-        if (_byPath.TryGetValue(path, out SaChain? chain))
+        if (FindPath(path) is { } chain)
         {
             Look(chain, template, flow, policy, cpu, ref search);
         }
@@ -25,9 +25,9 @@ public sealed partial class Sad
         {
             // xfrm_state_addr_check: SAs with a wildcard source serve any.
             PathKey wildcard = new(path.Daddr, default, template.Reqid, family);
-            if (wildcard != path && _byPath.TryGetValue(wildcard, out chain))
+            if (wildcard != path && FindPath(wildcard) is { } wild)
             {
-                Look(chain, template, flow, policy, cpu, ref search);
+                Look(wild, template, flow, policy, cpu, ref search);
             }
         }
         found = search.Best;

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
 namespace Xfrmd.Kernel;
@@ -11,12 +10,12 @@ namespace Xfrmd.Kernel;
 public sealed partial class Sad
 {
     private readonly XfrmNamespace _space;
-    private readonly ConcurrentDictionary<SpiKey, SecurityAssociation[]> _bySpi = new(1, 31);
-    private readonly Dictionary<(uint Spi, byte Proto), int> _spiUsers = [];
-    private readonly ConcurrentDictionary<PathKey, SaChain> _byPath = new(1, 31);
+    private readonly HashTable<SecurityAssociation, SpiKey> _bySpi = new();
+    private readonly HashTable<SaChain, PathKey> _byPath = new();
     private readonly Dictionary<PathKey, List<SecurityAssociation>> _openLarvals = [];
-    private readonly LinkedList<SecurityAssociation?> _all = new();
+    private readonly DatabaseList<SecurityAssociation> _all = new();
     private readonly Dictionary<uint, List<SecurityAssociation>> _larvalBySeq = [];
+    private Dictionary<(uint Spi, byte Proto), int>? _spiUsers;
     private uint _acquireSeq;
 
     internal Sad(XfrmNamespace space) => _space = space;
@@ -34,25 +33,29 @@ public sealed partial class Sad
     /// <param name="family">Of the outer header.</param>
     public SecurityAssociation? Lookup(uint mark, in XfrmAddress daddr, Be32 spi, byte proto, ushort family)
     {
-        if (_bySpi.TryGetValue(new SpiKey(daddr.Normalized(family), spi.Raw, proto, family), out SecurityAssociation[]? chain))
+        XfrmAddress address = daddr.Normalized(family);
+        uint hash = SpiKey.Hash(address, spi.Raw, proto);
+        HashTable<SecurityAssociation, SpiKey>.Chains chains = _bySpi.Current;
+        SecurityAssociation? found;
+        do
         {
-            foreach (SecurityAssociation sa in chain)
+            found = chains.First(hash);
+            while (found is not null
+                && (found.Id.Spi.Raw != spi.Raw || found.Id.Proto != proto || found.Family != family || !found.Id.Daddr.Equals(address, family) || !found.Mark.Matches(mark)))
             {
-                if (sa.Mark.Matches(mark))
-                {
-                    return sa;
-                }
+                found = chains.Next(found);
             }
         }
-        return null;
+        while (_bySpi.HasChanged(ref chains));
+        return found;
     }
 
     /// <summary><c>xfrm_state_lookup_byaddr</c>: for protocols without SPI.</summary>
     public SecurityAssociation? LookupByAddress(uint mark, in XfrmAddress daddr, in XfrmAddress saddr, byte proto, ushort family)
     {
-        foreach (SecurityAssociation? sa in _all)
+        foreach (SecurityAssociation sa in All)
         {
-            if (sa is not null && sa.Family == family && sa.Id.Proto == proto && sa.Id.Daddr.Equals(daddr, family)
+            if (sa.Family == family && sa.Id.Proto == proto && sa.Id.Daddr.Equals(daddr, family)
                 && sa.Saddr.Equals(saddr, family) && sa.Mark.Matches(mark))
             {
                 return sa;
@@ -198,7 +201,14 @@ public sealed partial class Sad
     public int Flush(byte proto)
     {
         List<SecurityAssociation> removed = [.. All.Where(sa => !sa.IsInternalTunnel && IpProtocol.Matches(sa.Id.Proto, proto))];
-        removed.RemoveAll(sa => !Unlink(sa));
+        if (removed.Count == Count)
+        {
+            Clear(removed);
+        }
+        else
+        {
+            removed.RemoveAll(sa => !Unlink(sa));
+        }
         if (removed.Count > 0)
         {
             _space.BumpGeneration();
@@ -210,10 +220,10 @@ public sealed partial class Sad
     /// <summary><c>xfrm_migrate_state_find</c>: the newest SA that starts where the entry does; reqid 0 fits all.</summary>
     public SecurityAssociation? FindForMigration(in MigrateEntry entry, uint ifId)
     {
-        foreach (SecurityAssociation? sa in _all)
+        foreach (SecurityAssociation sa in All)
         {
             // Of that family: what Linux hashes the addresses by.
-            if (sa is not null && sa.Family == entry.OldFamily && sa.Mode == entry.Mode && sa.Id.Proto == entry.Proto && (entry.Reqid == 0 || sa.Reqid == entry.Reqid)
+            if (sa.Family == entry.OldFamily && sa.Mode == entry.Mode && sa.Id.Proto == entry.Proto && (entry.Reqid == 0 || sa.Reqid == entry.Reqid)
                 && (ifId == 0 || sa.IfId == ifId)
                 && sa.Id.Daddr.Equals(entry.OldDaddr, entry.OldFamily) && sa.Saddr.Equals(entry.OldSaddr, entry.OldFamily))
             {
@@ -224,7 +234,16 @@ public sealed partial class Sad
     }
 
     /// <summary>All SAs, newest first, for the control path.</summary>
-    public IEnumerable<SecurityAssociation> All => _all.OfType<SecurityAssociation>();
+    public IEnumerable<SecurityAssociation> All
+    {
+        get
+        {
+            for (SecurityAssociation? sa = _all.After(null); sa is not null; sa = _all.After(sa))
+            {
+                yield return sa;
+            }
+        }
+    }
 
     /// <summary>A walk over all SAs, newest first, that stays correct while the database changes (<c>xfrm_state_walk</c>).</summary>
     public DatabaseWalk<SecurityAssociation> Walk() => new(_all);
@@ -234,11 +253,11 @@ public sealed partial class Sad
     private void Link(SecurityAssociation sa)
     {
         AttachTunnel(sa);
-        sa.Node = _all.AddFirst(sa);
+        _all.AddFirst(sa);
         if (!sa.IsMisfiled)
         {
             PathKey path = PathKey.Of(sa);
-            _byPath.GetOrAdd(path, static _ => new SaChain()).Add(sa);
+            AddToPath(path, sa);
             if (sa.State == SaState.Acq && sa.Id.Spi.Raw == 0)
             {
                 OpenLarval(path, sa);
@@ -261,19 +280,21 @@ public sealed partial class Sad
 
     private void LinkSpi(SecurityAssociation sa)
     {
-        SpiKey key = SpiKey.Of(sa);
-        _bySpi[key] = _bySpi.TryGetValue(key, out SecurityAssociation[]? present) ? [sa, .. present] : [sa];
-        CollectionsMarshal.GetValueRefOrAddDefault(_spiUsers, (sa.Id.Spi.Raw, sa.Id.Proto), out _)++;
+        _bySpi.Add(sa);
+        if (_spiUsers is { } users)
+        {
+            CollectionsMarshal.GetValueRefOrAddDefault(users, (sa.Id.Spi.Raw, sa.Id.Proto), out _)++;
+        }
     }
 
     private bool Unlink(SecurityAssociation sa)
     {
-        if (sa.State == SaState.Dead || sa.Node?.List is null)
+        if (sa.State == SaState.Dead || !sa.IsListed)
         {
             return false;
         }
         sa.State = SaState.Dead;
-        _all.Remove(sa.Node);
+        DatabaseList<SecurityAssociation>.Remove(sa);
         Count--;
         ReleaseTunnel(sa);
         UnlinkPath(sa);
@@ -290,53 +311,101 @@ public sealed partial class Sad
         return true;
     }
 
+    // All at once: nobody who looks them up meanwhile can tell it from one by one.
+    private void Clear(List<SecurityAssociation> all)
+    {
+        foreach (SecurityAssociation sa in all)
+        {
+            sa.State = SaState.Dead;
+            _space.Keepalives.Remove(sa);
+            DatabaseList<SecurityAssociation>.Remove(sa);
+            _space.Timers.Disarm(sa);
+        }
+        _bySpi.Clear();
+        _byPath.Clear();
+        _openLarvals.Clear();
+        _larvalBySeq.Clear();
+        _spiUsers = null;
+        Count = 0;
+    }
+
     private void UnlinkPath(SecurityAssociation sa)
     {
         PathKey path = PathKey.Of(sa);
-        if (!sa.IsMisfiled && _byPath.TryGetValue(path, out SaChain? chain))
+        if (!sa.IsMisfiled && FindPath(path) is { } chain)
         {
-            chain.Remove(sa);
-            if (chain.First is null)
+            if (chain.First == sa && sa.NextOnChain is null)
             {
-                _byPath.TryRemove(path, out _);
+                _byPath.Remove(chain);
             }
+            chain.Remove(sa);
         }
         CloseLarval(sa);
     }
 
-    private void UnlinkSpi(SecurityAssociation sa)
+    private void AddToPath(in PathKey path, SecurityAssociation sa)
     {
-        SpiKey key = SpiKey.Of(sa);
-        if (!_bySpi.TryGetValue(key, out SecurityAssociation[]? chain))
+        if (FindPath(path) is { } chain)
         {
-            return;
-        }
-        if (--CollectionsMarshal.GetValueRefOrNullRef(_spiUsers, (sa.Id.Spi.Raw, sa.Id.Proto)) == 0)
-        {
-            _spiUsers.Remove((sa.Id.Spi.Raw, sa.Id.Proto));
-        }
-        if (chain.Length == 1 && chain[0] == sa)
-        {
-            _bySpi.TryRemove(key, out _);
+            chain.Add(sa);
         }
         else
         {
-            _bySpi[key] = [.. chain.Where(other => other != sa)];
+            chain = new SaChain();
+            chain.Add(sa);
+            _byPath.Add(chain);
         }
     }
 
-    private readonly record struct SpiKey(XfrmAddress Daddr, uint Spi, byte Proto, ushort Family)
+    // Lock-free.
+    private SaChain? FindPath(in PathKey path)
     {
-        public static SpiKey Of(SecurityAssociation sa) => new(sa.Id.Daddr.Normalized(sa.Family), sa.Id.Spi.Raw, sa.Id.Proto, sa.Family);
-        public override int GetHashCode() => Daddr.GetHashCode() ^ (int)(Spi * 0x9E3779B1u) ^ Proto;
+        uint hash = path.Hash;
+        HashTable<SaChain, PathKey>.Chains chains = _byPath.Current;
+        SaChain? found;
+        do
+        {
+            found = chains.First(hash);
+            while (found is not null && (found.First is not { } first || !path.IsOf(first)))
+            {
+                found = chains.Next(found);
+            }
+        }
+        while (_byPath.HasChanged(ref chains));
+        return found;
+    }
+
+    private void UnlinkSpi(SecurityAssociation sa)
+    {
+        _bySpi.Remove(sa);
+        if (_spiUsers is { } users && --CollectionsMarshal.GetValueRefOrNullRef(users, (sa.Id.Spi.Raw, sa.Id.Proto)) == 0)
+        {
+            users.Remove((sa.Id.Spi.Raw, sa.Id.Proto));
+        }
+    }
+
+    private readonly struct SpiKey : IHashed<SecurityAssociation>
+    {
+        public static ref HashLinks<SecurityAssociation> LinksOf(SecurityAssociation entry) => ref entry.SpiLinks;
+
+        public static uint HashOf(SecurityAssociation entry) => Hash(entry.Id.Daddr.Normalized(entry.Family), entry.Id.Spi.Raw, entry.Id.Proto);
+
+        public static uint Hash(in XfrmAddress daddr, uint spi, byte proto) => HashMix.Of(((ulong)spi << 8) | proto, (uint)daddr.GetHashCode());
     }
 
     /// <summary>The <c>bydst</c> chain: SAs between two addresses for one reqid.</summary>
-    private readonly record struct PathKey(XfrmAddress Daddr, XfrmAddress Saddr, uint Reqid, ushort Family)
+    private readonly record struct PathKey(XfrmAddress Daddr, XfrmAddress Saddr, uint Reqid, ushort Family) : IHashed<SaChain>
     {
+        public uint Hash => HashMix.Of(((ulong)(uint)Daddr.GetHashCode() << 32) | (uint)Saddr.GetHashCode(), Reqid);
+
+        public bool IsOf(SecurityAssociation sa) =>
+            Reqid == sa.Reqid && Family == sa.Family && Daddr.Equals(sa.Id.Daddr, Family) && Saddr.Equals(sa.Saddr, Family);
+
         public static PathKey Of(SecurityAssociation sa) =>
             new(sa.Id.Daddr.Normalized(sa.Family), sa.Saddr.Normalized(sa.Family), sa.Reqid, sa.Family);
 
-        public override int GetHashCode() => (Daddr.GetHashCode() * 31) ^ Saddr.GetHashCode() ^ (int)(Reqid * 0x9E3779B1u);
+        public static ref HashLinks<SaChain> LinksOf(SaChain entry) => ref entry.Links;
+
+        public static uint HashOf(SaChain entry) => Of(entry.First!).Hash;
     }
 }

@@ -6,7 +6,7 @@ namespace Xfrmd.Kernel;
 /// One entry of the security association database: <c>struct xfrm_state</c>. What a message sets is set before the SA is inserted and
 /// changed later only under <see cref="XfrmNamespace.Gate"/>; the packet path reads it, and writes the counters with interlocked operations.
 /// </summary>
-public sealed class SecurityAssociation : IDisposable
+public sealed class SecurityAssociation : DatabaseEntry<SecurityAssociation>, IDisposable
 {
     private const int MaxTransforms = 6;   // XFRM_MAX_DEPTH
     private long _bytes;
@@ -20,6 +20,9 @@ public sealed class SecurityAssociation : IDisposable
     private int _statIntegrityFailed;
     private int _disposed;
     private SecurityAssociation? _nextOnChain;
+    private ReplayWindow? _replay;
+    private ReplayState? _lastNotifiedReplay;
+    private SaExtras? _extras;
 
     /// <summary>Transforms that one packet may go through.</summary>
     public static int MaxDepth => MaxTransforms;
@@ -44,28 +47,68 @@ public sealed class SecurityAssociation : IDisposable
     public SaAead? Aead { get; set; }
     public SaAuth? Auth { get; set; }
     public SaCrypt? Crypt { get; set; }
-    public SaComp? Comp { get; set; }
+    public SaComp? Comp
+    {
+        get => _extras?.Comp;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.Comp = value);
+    }
 
     /// <summary><c>props.aalgo/ealgo/calgo</c>: the algorithms' PF_KEY numbers, 0 where there is none.</summary>
     public int AuthId { get; set; }
     public int CipherId { get; set; }
     public int CompressionId { get; set; }
-    public XfrmEncapTmpl? Encap { get; set; }
-    public XfrmAddress? CareOfAddress { get; set; }
-    public uint TfcPad { get; set; }
+    public XfrmEncapTmpl? Encap
+    {
+        get => _extras?.Encap;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.Encap = value);
+    }
+    public XfrmAddress? CareOfAddress
+    {
+        get => _extras?.CareOfAddress;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.CareOfAddress = value);
+    }
+    public uint TfcPad
+    {
+        get => _extras?.TfcPad ?? 0;
+        set => SetExtra(value != 0, value, static (extras, value) => extras.TfcPad = value);
+    }
     public XfrmMark Mark { get; set; }
-    public XfrmMark SetMark { get; set; }
+    public XfrmMark SetMark
+    {
+        get => _extras?.SetMark ?? default;
+        set => SetExtra(value != default, value, static (extras, value) => extras.SetMark = value);
+    }
     public uint IfId { get; set; }
     public SaDirection Direction { get; set; }
 
     /// <summary>XFRMA_SA_PCPU; null where the SA belongs to no CPU (<c>UINT_MAX</c>).</summary>
-    public uint? Pcpu { get; set; }
-    public uint NatKeepaliveInterval { get; set; }
+    public uint? Pcpu
+    {
+        get => _extras?.Pcpu;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.Pcpu = value);
+    }
+    public uint NatKeepaliveInterval
+    {
+        get => _extras?.NatKeepaliveInterval ?? 0;
+        set => SetExtra(value != 0, value, static (extras, value) => extras.NatKeepaliveInterval = value);
+    }
 
     /// <summary>XFRMA_MTIMER_THRESH: seconds between MAPPING events.</summary>
-    public uint MappingMaxAge { get; set; }
-    public SaIptfs? Iptfs { get; set; }
-    public byte[] SecurityContext { get; set; } = [];
+    public uint MappingMaxAge
+    {
+        get => _extras?.MappingMaxAge ?? 0;
+        set => SetExtra(value != 0, value, static (extras, value) => extras.MappingMaxAge = value);
+    }
+    public SaIptfs? Iptfs
+    {
+        get => _extras?.Iptfs;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.Iptfs = value);
+    }
+    public byte[] SecurityContext
+    {
+        get => _extras?.SecurityContext ?? [];
+        set => SetExtra(value.Length != 0, value, static (extras, value) => extras.SecurityContext = value);
+    }
 
     /// <summary>Packets between two AEVENTs.</summary>
     public uint ReplayMaxDiff { get; set; }
@@ -80,19 +123,31 @@ public sealed class SecurityAssociation : IDisposable
     public bool IsInternalTunnel { get; set; }
 
     /// <summary>The internal tunnel SA that this one leans on.</summary>
-    internal SecurityAssociation? Tunnel { get; set; }
+    internal SecurityAssociation? Tunnel
+    {
+        get => _extras?.Tunnel;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.Tunnel = value);
+    }
 
     /// <summary>Users of an internal tunnel SA.</summary>
-    public int TunnelUsers { get; set; }
+    public int TunnelUsers
+    {
+        get => _extras?.TunnelUsers ?? 0;
+        set => SetExtra(value != 0, value, static (extras, value) => extras.TunnelUsers = value);
+    }
 
     /// <summary>Wall-clock seconds of creation.</summary>
     public ulong AddTime { get; set; }
 
     /// <summary>The sequence numbers and the window. Replaced whole when a client sets them.</summary>
-    public ReplayWindow Replay { get; private set; } = new(new ReplayState(), mayWrap: false);
+    public ReplayWindow Replay => _replay ?? FirstReplay();
 
     /// <summary>The replay state at the last AEVENT.</summary>
-    internal ReplayState LastNotifiedReplay { get; set; } = new();
+    internal ReplayState LastNotifiedReplay
+    {
+        get => _lastNotifiedReplay ?? Replay.Unused;
+        set => _lastNotifiedReplay = value.IsUnused ? null : value;
+    }
 
     /// <summary>The cipher of an ESP SA; null for others and for larval SAs.</summary>
     public EspTransform? Esp { get; private set; }
@@ -148,9 +203,30 @@ public sealed class SecurityAssociation : IDisposable
 
     public ulong UseTime => (ulong)Interlocked.Read(ref _useTime);
 
-    /// <summary>Neighbours in the list of all SAs, the timer and so on: the SAD's.</summary>
-    internal LinkedListNode<SecurityAssociation?>? Node { get; set; }
-    internal SaTimer Timer { get; } = new();
+    internal SaTimer Timer;
+
+    /// <summary>Seconds of the monotonic clock at the last MAPPING event, with its port.</summary>
+    internal (ulong At, ushort Port) LastMapping
+    {
+        get => _extras is { } extras ? (extras.LastMapping, extras.LastMappingPort) : default;
+        set => SetExtra(true, value, static (extras, value) => (extras.LastMapping, extras.LastMappingPort) = value);
+    }
+
+    internal LinkedListNode<SecurityAssociation>? KeepaliveNode
+    {
+        get => _extras?.KeepaliveNode;
+        set => SetExtra(value is not null, value, static (extras, value) => extras.KeepaliveNode = value);
+    }
+
+    /// <summary><c>nat_keepalive_expiration</c>: wall-clock seconds of the next keepalive, while packets make it needless.</summary>
+    internal ulong KeepaliveExpiration
+    {
+        get => _extras?.KeepaliveExpiration ?? 0;
+        set => SetExtra(value != 0, value, static (extras, value) => extras.KeepaliveExpiration = value);
+    }
+
+    /// <summary>Leads on by address, SPI and protocol: the SAD's.</summary>
+    internal HashLinks<SecurityAssociation> SpiLinks;
 
     /// <summary>Neighbours on the <see cref="SaChain"/>.</summary>
     internal SecurityAssociation? NextOnChain
@@ -177,8 +253,23 @@ public sealed class SecurityAssociation : IDisposable
 
     public void SetReplay(ReplayState state)
     {
-        Replay = new ReplayWindow(state, (ExtraFlags & SaExtraFlags.OseqMayWrap) != 0);
+        Volatile.Write(ref _replay, new ReplayWindow(state, (ExtraFlags & SaExtraFlags.OseqMayWrap) != 0));
         LastNotifiedReplay = state;
+    }
+
+    private void SetExtra<T>(bool matters, T value, Action<SaExtras, T> set)
+    {
+        if (matters || _extras is not null)
+        {
+            set(_extras ??= new SaExtras(), value);
+        }
+    }
+
+    // Larval SAs have hardly ever use for one.
+    private ReplayWindow FirstReplay()
+    {
+        ReplayWindow made = new(ReplayState.Initial, mayWrap: false);
+        return Interlocked.CompareExchange(ref _replay, made, null) ?? made;
     }
 
     /// <summary>Sets the crypto of <c>x->type->init_state</c>; the SA owns it.</summary>

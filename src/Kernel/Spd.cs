@@ -13,7 +13,7 @@ public sealed class Spd
     private volatile PolicyIndex[] _indexes = [.. Enumerable.Range(0, 2 * Directions).Select(_ => new PolicyIndex())];
     private readonly Dictionary<Identity, Policy> _byIdentity = [];
     private readonly Dictionary<uint, Policy> _byIndex = [];
-    private readonly LinkedList<Policy?> _all = new();
+    private readonly DatabaseList<Policy> _all = new();
     private readonly int[] _socketCounts = new int[Directions];
     private readonly PolicyAction[] _defaults = new PolicyAction[Directions];
     private volatile SocketPolicies[] _socketPolicies = [];
@@ -92,7 +92,7 @@ public sealed class Spd
         policy.List = ListOf(policy);
         policy.AddTime = _space.WallSeconds;
         policy.InsertedAt = _space.Time.GetTimestamp();
-        policy.Node = _all.AddFirst(policy);
+        _all.AddFirst(policy);
         Index(policy.Type, policy.Direction).Insert(policy, replaced);
         _byIndex[policy.Index] = policy;
         if (_byIndex.Count > HashMask && HashMask < (1 << 20) - 1)
@@ -102,7 +102,7 @@ public sealed class Spd
         if (replaced is not null)
         {
             replaced.Kill();
-            _all.Remove(replaced.Node!);
+            DatabaseList<Policy>.Remove(replaced);
             _space.Timers.Disarm(replaced);
         }
         _space.Timers.ArmPolicy(policy);
@@ -150,7 +150,7 @@ public sealed class Spd
         foreach (Policy policy in removed)
         {
             policy.Kill();
-            _all.Remove(policy.Node!);
+            DatabaseList<Policy>.Remove(policy);
             _space.Timers.Disarm(policy);
             if (!wholly)
             {
@@ -196,7 +196,7 @@ public sealed class Spd
         {
             old.Kill();
             _byIndex.Remove(old.Index);
-            _all.Remove(old.Node!);
+            DatabaseList<Policy>.Remove(old);
             _socketCounts[(int)direction]--;
         }
         if (policy is not null)
@@ -205,7 +205,7 @@ public sealed class Spd
             policy.Index = NewIndex((uint)direction + Directions, 0);
             policy.Position = ++_position;
             policy.AddTime = _space.WallSeconds;
-            policy.Node = _all.AddFirst(policy);
+            _all.AddFirst(policy);
             _byIndex[policy.Index] = policy;
             _socketCounts[(int)direction]++;
         }
@@ -264,7 +264,7 @@ public sealed class Spd
             _byIdentity.Remove(new Identity(policy));
         }
         _byIndex.Remove(policy.Index);
-        _all.Remove(policy.Node!);
+        DatabaseList<Policy>.Remove(policy);
         _space.Timers.Disarm(policy);
         return true;
     }

@@ -16,6 +16,8 @@ public sealed class XfrmNamespace : IDisposable
     private static readonly Action<SecurityAssociation> NoKeepalive = static _ => { };
     private static readonly Func<bool> Discovers = static () => false;
     private static readonly Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> NoSocketClosed = static _ => [];
+    private ulong _noPmtuRow;
+    private bool _noPmtu;
     private int _scheduled;
     private int _generation;
     private volatile bool _disposed;
@@ -68,6 +70,16 @@ public sealed class XfrmNamespace : IDisposable
 
     /// <summary>net.ipv4.ip_no_pmtu_disc, which is the kernel's beneath.</summary>
     public Func<bool> NoPmtuDiscovery { get; set; } = Discovers;
+
+    /// <summary>The same, asked once for the requests of one datagram.</summary>
+    internal bool ReadsNoPmtuDiscovery()
+    {
+        if (Observers.CurrentRow is var row && (row == 0 || row != _noPmtuRow))
+        {
+            (_noPmtuRow, _noPmtu) = (row, NoPmtuDiscovery());
+        }
+        return _noPmtu;
+    }
 
     /// <summary>Sends a NAT keepalive from an SA's source to its destination. The datapath sets it; called under the gate.</summary>
     public Action<SecurityAssociation> SendKeepalive { get; set; } = NoKeepalive;

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using Xfrmd.Kernel;
 using Xfrmd.Netlink.Abi;
@@ -80,7 +81,11 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             }
             // netlink_net_capable: where an address was given, the opener's right counts as well.
             // A copy: the kernel works in the message that it got, and what it writes there shows where an error echoes it.
-            ReceiveRequests(datagram.ToArray(), caller.NetAdmin && (address.IsEmpty || _opener.NetAdmin));
+            byte[] copy = ArrayPool<byte>.Shared.Rent(datagram.Length);
+            datagram.CopyTo(copy);
+            ReceiveRequests(copy.AsSpan(0, datagram.Length), caller.NetAdmin && (address.IsEmpty || _opener.NetAdmin));
+            copy.AsSpan(0, datagram.Length).Clear();   // keys
+            ArrayPool<byte>.Shared.Return(copy);
             ContinueDump();
             return Errno.None;
         }

@@ -10,6 +10,7 @@ namespace Xfrmd.Netlink;
 internal sealed partial class XfrmHandler
 {
     private static readonly uint PossibleCpus = CountPossibleCpus();
+    private static readonly uint[] NothingReceived = [0];
 
     // num_possible_cpus: what the machine could have, whichever of them are ours to run on. The list has the form "0-3,8".
     private static uint CountPossibleCpus()
@@ -266,7 +267,7 @@ internal sealed partial class XfrmHandler
         Oseq = given.Oseq,
         Seq = given.Seq,
         Window = window,
-        Bitmap = [given.Bitmap],
+        Bitmap = given.Bitmap == 0 ? NothingReceived : [given.Bitmap],
     };
 
     // A header alone stands for an empty bitmap.

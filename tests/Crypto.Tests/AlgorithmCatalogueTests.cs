@@ -168,4 +168,15 @@ public sealed class AlgorithmCatalogueTests
         key.Dispose();
         Assert.Equal(new byte[3], bytes);
     }
+
+    [Fact]
+    public void One_key_that_goes_takes_none_of_the_others_along()
+    {
+        SecretKey[] keys = [.. Enumerable.Range(0, 1000).Select(i => new SecretKey(Generated.Bytes((ulong)i, i % 300)))];
+        for (int i = 0; i < keys.Length; i += 2)
+        {
+            keys[i].Dispose();
+        }
+        Assert.All(Enumerable.Range(0, keys.Length), i => Assert.Equal(i % 2 == 0 ? new byte[i % 300] : Generated.Bytes((ulong)i, i % 300), keys[i].Span.ToArray()));
+    }
 }

@@ -37,6 +37,23 @@ public sealed class SadTests
     }
 
     [Fact]
+    public void What_was_flushed_frees_its_SPIs_and_is_found_no_more()
+    {
+        using TestSpace test = new();
+        SecurityAssociation larval = test.Space.Sad.FindOrCreateLarval(default, AddressFamily.Inet, XfrmMode.Tunnel, 9, 0, null, IpProtocol.Esp, XfrmAddress.Parse(Right), XfrmAddress.Parse(Left));
+        Assert.True(test.Space.Sad.Add(TestSpace.Sa(Left, Right, 0x200)).IsOk);
+        Assert.Equal(Errno.ENOENT, test.Space.Sad.AllocateSpi(larval, 0x200, 0x200).Errno);
+        Assert.Equal(2, test.Space.Sad.Flush(0));
+        Assert.Equal(0, test.Space.Sad.Count);
+        Assert.Empty(test.Space.Sad.All);
+        Assert.Null(test.Space.Sad.Lookup(0, XfrmAddress.Parse(Right), Be32.From(0x200), IpProtocol.Esp, AddressFamily.Inet));
+        SecurityAssociation next = test.Space.Sad.FindOrCreateLarval(default, AddressFamily.Inet, XfrmMode.Tunnel, 9, 0, null, IpProtocol.Esp, XfrmAddress.Parse(Right), XfrmAddress.Parse(Left));
+        Assert.NotSame(larval, next);
+        Assert.True(test.Space.Sad.AllocateSpi(next, 0x200, 0x200).IsOk);
+        Assert.Equal(Errno.EEXIST, test.Space.Sad.Add(TestSpace.Sa(Left, Right, 0x200)).Errno);
+    }
+
+    [Fact]
     public void A_larval_that_nobody_completes_expires_hard()
     {
         using TestSpace test = new();
