@@ -65,6 +65,13 @@ public sealed class Policy : DatabaseEntry<Policy>
 
     internal PolicyList List { get; set; }
 
+    /// <summary>Lead on by identity and by index: the SPD's.</summary>
+    internal HashLinks<Policy> IdentityLinks;
+    internal HashLinks<Policy> IndexLinks;
+
+    /// <summary>What the steering has made of it; nobody else's.</summary>
+    public object? Plan { get; set; }
+
     /// <summary>
     /// Which of two is taken for a packet that both match: less than 0, the first (<c>xfrm_policy_lookup</c>, <c>__xfrm_policy_eval_candidates</c>).
     /// No order for sorting: within a list the place decides, between lists the age, and three may go round in a circle.

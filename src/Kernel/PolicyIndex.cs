@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 
 namespace Xfrmd.Kernel;
@@ -23,21 +22,9 @@ internal sealed class PolicyIndex
         Winners winners = default;
         foreach (Table table in _tables)
         {
-            if (table.Family == flow.Family && table.Entries.TryGetValue(table.KeyOf(flow.Daddr, flow.Saddr), out Policy[]? policies))
+            if (table.Family == flow.Family && table.Find(flow.Daddr, flow.Saddr) is { } group)
             {
-                foreach (Policy policy in policies)
-                {
-                    ref Policy? first = ref winners[(int)policy.List];
-                    if (first is not null && !Precedes(policy, first))
-                    {
-                        break;
-                    }
-                    if (policy.Matches(flow) && !policy.IsDead)
-                    {
-                        first = policy;
-                        break;
-                    }
-                }
+                Choose(group, flow, ref winners);
             }
         }
         Policy? best = null;
@@ -53,43 +40,74 @@ internal sealed class PolicyIndex
         return best;
     }
 
+    private static void Choose(PolicyGroup group, in Flow flow, ref Winners winners)
+    {
+        object policies = group.Policies;
+        if (policies is Policy one)
+        {
+            Beats(one, flow, ref winners);
+            return;
+        }
+        foreach (Policy policy in (Policy[])policies)
+        {
+            if (Beats(policy, flow, ref winners))
+            {
+                return;
+            }
+        }
+    }
+
+    // True where those behind it in its group have nothing to win.
+    private static bool Beats(Policy policy, in Flow flow, ref Winners winners)
+    {
+        ref Policy? first = ref winners[(int)policy.List];
+        if (first is not null && !Precedes(policy, first))
+        {
+            return true;
+        }
+        if (!policy.Matches(flow) || policy.IsDead)
+        {
+            return false;
+        }
+        first = policy;
+        return true;
+    }
+
     /// <summary>Inserts a policy; in the same step takes <paramref name="replaced"/> (same selector) out.</summary>
     public void Insert(Policy policy, Policy? replaced)
     {
         Table table = TableFor(policy);
-        Key key = table.KeyOf(policy.Selector.Daddr, policy.Selector.Saddr);
-        if (table.Entries.TryAdd(key, [policy]))
+        Count++;
+        if (table.Find(policy.SelectorRef.Daddr, policy.SelectorRef.Saddr) is not { } group)
         {
-            Count++;
+            table.Groups.Add(new PolicyGroup(policy));
             return;
         }
-        Policy[] present = table.Entries[key];
+        Policy[] present = group.ToArray();
         if (replaced is not null && Array.IndexOf(present, replaced) is >= 0 and int gone)
         {
             present = [.. present.AsSpan(0, gone), .. present.AsSpan(gone + 1)];
             Count--;
         }
         int at = ~Array.BinarySearch(present, policy, ByPrecedence);
-        table.Entries[key] = [.. present.AsSpan(0, at), policy, .. present.AsSpan(at)];
-        Count++;
+        group.Set([.. present.AsSpan(0, at), policy, .. present.AsSpan(at)]);
     }
 
     public void Remove(Policy policy)
     {
         Table table = TableFor(policy);
-        Key key = table.KeyOf(policy.Selector.Daddr, policy.Selector.Saddr);
-        if (!table.Entries.TryGetValue(key, out Policy[]? present) || !present.Contains(policy))
+        if (table.Find(policy.SelectorRef.Daddr, policy.SelectorRef.Saddr) is not { } group || !group.Contains(policy))
         {
             return;
         }
         Count--;
-        if (present.Length > 1)
+        if (group.Policies is not Policy)
         {
-            table.Entries[key] = [.. present.Where(p => p != policy)];
+            group.Set([.. group.ToArray().Where(p => p != policy)]);
             return;
         }
-        table.Entries.TryRemove(key, out _);
-        if (table.Entries.IsEmpty)
+        table.Groups.Remove(group);
+        if (table.Groups.Count == 0)
         {
             _tables = [.. _tables.Where(t => t != table)];
         }
@@ -115,18 +133,46 @@ internal sealed class PolicyIndex
         return added;
     }
 
-    private readonly record struct Key(XfrmAddress Daddr, XfrmAddress Saddr)
-    {
-        public override int GetHashCode() => (Daddr.GetHashCode() * 31) ^ Saddr.GetHashCode();
-    }
-
     private sealed class Table(ushort family, byte prefixD, byte prefixS)
     {
         public ushort Family { get; } = family;
         public byte PrefixD { get; } = prefixD;
         public byte PrefixS { get; } = prefixS;
-        public ConcurrentDictionary<Key, Policy[]> Entries { get; } = new(concurrencyLevel: 1, capacity: 7);
-        public Key KeyOf(in XfrmAddress daddr, in XfrmAddress saddr) => new(daddr.Masked(PrefixD, Family), saddr.Masked(PrefixS, Family));
+        public HashTable<PolicyGroup, Key> Groups { get; } = new();
+
+        public PolicyGroup? Find(in XfrmAddress daddr, in XfrmAddress saddr)
+        {
+            Key key = new(daddr.Masked(PrefixD, Family), saddr.Masked(PrefixS, Family));
+            uint hash = key.Hash;
+            HashTable<PolicyGroup, Key>.Chains chains = Groups.Current;
+            PolicyGroup? found;
+            do
+            {
+                found = chains.First(hash);
+                while (found is not null && !key.IsOf(found.First.SelectorRef))
+                {
+                    found = chains.Next(found);
+                }
+            }
+            while (Groups.HasChanged(ref chains));
+            return found;
+        }
+    }
+
+    private readonly record struct Key(XfrmAddress Daddr, XfrmAddress Saddr) : IHashed<PolicyGroup>
+    {
+        public uint Hash => HashMix.Of((uint)Daddr.GetHashCode(), (uint)Saddr.GetHashCode());
+
+        public bool IsOf(in XfrmSelector selector) =>
+            Daddr == selector.Daddr.Masked(selector.PrefixlenD, selector.Family) && Saddr == selector.Saddr.Masked(selector.PrefixlenS, selector.Family);
+
+        public static ref HashLinks<PolicyGroup> LinksOf(PolicyGroup entry) => ref entry.Links;
+
+        public static uint HashOf(PolicyGroup entry)
+        {
+            ref readonly XfrmSelector selector = ref entry.First.SelectorRef;
+            return new Key(selector.Daddr.Masked(selector.PrefixlenD, selector.Family), selector.Saddr.Masked(selector.PrefixlenS, selector.Family)).Hash;
+        }
     }
 
     [InlineArray((int)PolicyList.Count)]

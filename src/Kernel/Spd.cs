@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Xfrmd.Kernel;
 
 /// <summary>
@@ -11,8 +9,8 @@ public sealed class Spd
     private const int Directions = 3;
     private readonly XfrmNamespace _space;
     private volatile PolicyIndex[] _indexes = [.. Enumerable.Range(0, 2 * Directions).Select(_ => new PolicyIndex())];
-    private readonly Dictionary<Identity, Policy> _byIdentity = [];
-    private readonly Dictionary<uint, Policy> _byIndex = [];
+    private readonly HashTable<Policy, Identity> _byIdentity = new();
+    private readonly HashTable<Policy, ByIndex> _byIndex = new();
     private readonly DatabaseList<Policy> _all = new();
     private readonly int[] _socketCounts = new int[Directions];
     private readonly PolicyAction[] _defaults = new PolicyAction[Directions];
@@ -32,7 +30,7 @@ public sealed class Spd
         (Ipv4Threshold, Ipv6Threshold) = (ipv4, ipv6);
         PolicyIndex[] sorted = [.. _indexes.Select(static _ => new PolicyIndex())];
         bool reordered = false;
-        foreach (Policy policy in _byIdentity.Values)
+        foreach (Policy policy in All.Where(static p => !p.IsSocketPolicy))
         {
             PolicyList list = ListOf(policy);
             reordered |= policy.Place != policy.Position || policy.List != list;
@@ -79,13 +77,11 @@ public sealed class Spd
     /// <param name="exclusive">Refuse with EEXIST where one with the same identity stands (NEWPOLICY).</param>
     public Outcome Insert(Policy policy, bool exclusive)
     {
-        ref Policy? holder = ref CollectionsMarshal.GetValueRefOrAddDefault(_byIdentity, new Identity(policy), out _);
-        Policy? replaced = holder;
+        Policy? replaced = Find(new Identity(policy));
         if (replaced is not null && exclusive)
         {
             return Errno.EEXIST;
         }
-        holder = policy;
         policy.Index = replaced?.Index ?? NewIndex((uint)policy.Direction, policy.Index);
         policy.Position = ++_position;
         policy.Place = replaced?.Priority == policy.Priority ? replaced.Place : policy.Position;
@@ -94,7 +90,13 @@ public sealed class Spd
         policy.InsertedAt = _space.Time.GetTimestamp();
         _all.AddFirst(policy);
         Index(policy.Type, policy.Direction).Insert(policy, replaced);
-        _byIndex[policy.Index] = policy;
+        if (replaced is not null)
+        {
+            _byIdentity.Remove(replaced);
+            _byIndex.Remove(replaced);
+        }
+        _byIdentity.Add(policy);
+        _byIndex.Add(policy);
         if (_byIndex.Count > HashMask && HashMask < (1 << 20) - 1)
         {
             HashMask = (HashMask << 1) | 1;
@@ -113,15 +115,24 @@ public sealed class Spd
 
     /// <summary><c>xfrm_policy_bysel_ctx</c> without removal: identity match.</summary>
     public Policy? Get(PolicyType type, PolicyDirection direction, in XfrmSelector selector, XfrmMark mark, uint ifId) =>
-        _byIdentity.GetValueOrDefault(new Identity(type, direction, ifId, selector, mark));
+        Find(new Identity(type, direction, ifId, selector, mark));
 
     /// <summary><c>xfrm_policy_byid</c> without removal. Socket policies are found too.</summary>
     public Policy? GetByIndex(PolicyType type, PolicyDirection direction, uint index, XfrmMark mark, uint ifId) =>
-        (index & 7) == (uint)direction && _byIndex.GetValueOrDefault(index) is { } policy
+        (index & 7) == (uint)direction && GetByIndex(index) is { } policy
             && policy.Type == type && policy.IfId == ifId && policy.Mark == mark ? policy : null;
 
     /// <summary>Any policy with that index, whatever its mark, type and if_id (PF_KEY's X_SPDGET and X_SPDDELETE2 give no more).</summary>
-    public Policy? GetByIndex(uint index) => _byIndex.GetValueOrDefault(index);
+    public Policy? GetByIndex(uint index)
+    {
+        HashTable<Policy, ByIndex>.Chains chains = _byIndex.Current;
+        Policy? found = chains.First(ByIndex.Hash(index));
+        while (found is not null && found.Index != index)
+        {
+            found = chains.Next(found);
+        }
+        return found;
+    }
 
     /// <summary><c>xfrm_policy_delete</c>. False where it had gone already.</summary>
     public bool Delete(Policy policy)
@@ -145,7 +156,7 @@ public sealed class Spd
     /// <summary><c>xfrm_policy_flush</c>: all policies of a type, not those of sockets. Returns how many went.</summary>
     public int Flush(PolicyType type)
     {
-        Policy[] removed = [.. _byIdentity.Values.Where(p => p.Type == type)];
+        Policy[] removed = [.. All.Where(p => p.Type == type && !p.IsSocketPolicy)];
         bool wholly = removed.Length == _byIdentity.Count, allIndexes = removed.Length == _byIndex.Count;
         foreach (Policy policy in removed)
         {
@@ -154,11 +165,11 @@ public sealed class Spd
             _space.Timers.Disarm(policy);
             if (!wholly)
             {
-                _byIdentity.Remove(new Identity(policy));
+                _byIdentity.Remove(policy);
             }
             if (!allIndexes)
             {
-                _byIndex.Remove(policy.Index);
+                _byIndex.Remove(policy);
             }
         }
         if (wholly)
@@ -184,7 +195,7 @@ public sealed class Spd
 
     /// <summary>All policies in the order in which they are tried, for steering and for people.</summary>
     public IReadOnlyList<Policy> Ordered(PolicyDirection direction) =>
-        [.. _byIdentity.Values.Where(p => p.Direction == direction)
+        [.. All.Where(p => p.Direction == direction && !p.IsSocketPolicy)
             .OrderByDescending(p => p.Type).ThenBy(p => p.Priority).ThenBy(p => p.Position)];
 
     /// <summary>Sets or removes (null) a socket's policy for one direction (<c>xfrm_sk_policy_insert</c>).</summary>
@@ -195,7 +206,7 @@ public sealed class Spd
         if (old is not null)
         {
             old.Kill();
-            _byIndex.Remove(old.Index);
+            _byIndex.Remove(old);
             DatabaseList<Policy>.Remove(old);
             _socketCounts[(int)direction]--;
         }
@@ -206,7 +217,7 @@ public sealed class Spd
             policy.Position = ++_position;
             policy.AddTime = _space.WallSeconds;
             _all.AddFirst(policy);
-            _byIndex[policy.Index] = policy;
+            _byIndex.Add(policy);
             _socketCounts[(int)direction]++;
         }
         SocketPolicies next = new(socketInode,
@@ -261,9 +272,9 @@ public sealed class Spd
         if (!policy.IsSocketPolicy)
         {
             Index(policy.Type, policy.Direction).Remove(policy);
-            _byIdentity.Remove(new Identity(policy));
+            _byIdentity.Remove(policy);
         }
-        _byIndex.Remove(policy.Index);
+        _byIndex.Remove(policy);
         DatabaseList<Policy>.Remove(policy);
         _space.Timers.Disarm(policy);
         return true;
@@ -272,7 +283,7 @@ public sealed class Spd
     // xfrm_gen_index: the wanted index where it is free, else the next of a counter in steps of 8.
     private uint NewIndex(uint direction, uint wanted)
     {
-        if (wanted != 0 && !_byIndex.ContainsKey(wanted))
+        if (wanted != 0 && GetByIndex(wanted) is null)
         {
             return wanted;
         }
@@ -284,20 +295,59 @@ public sealed class Spd
             {
                 index = 8;
             }
-            if (!_byIndex.ContainsKey(index))
+            if (GetByIndex(index) is null)
             {
                 return index;
             }
         }
     }
 
-    private readonly record struct Identity(PolicyType Type, PolicyDirection Direction, uint IfId, XfrmSelector Selector, XfrmMark Mark)
+    private IEnumerable<Policy> All
     {
-        public override int GetHashCode() => (Selector.GetHashCode() * 31) ^ HashCode.Combine((int)Type, (int)Direction, IfId, Mark.V, Mark.M);
+        get
+        {
+            for (Policy? policy = _all.After(null); policy is not null; policy = _all.After(policy))
+            {
+                yield return policy;
+            }
+        }
+    }
+
+    private Policy? Find(in Identity identity)
+    {
+        HashTable<Policy, Identity>.Chains chains = _byIdentity.Current;
+        Policy? found = chains.First(identity.Hash);
+        while (found is not null && !identity.IsOf(found))
+        {
+            found = chains.Next(found);
+        }
+        return found;
+    }
+
+    private readonly record struct Identity(PolicyType Type, PolicyDirection Direction, uint IfId, XfrmSelector Selector, XfrmMark Mark) : IHashed<Policy>
+    {
+        public uint Hash => HashMix.Of(
+            ((ulong)(uint)Selector.GetHashCode() << 32) | (IfId ^ Mark.V), ((ulong)Mark.M << 8) | ((uint)Type << 4) | (uint)Direction);
+
+        public bool IsOf(Policy policy) =>
+            Direction == policy.Direction && Type == policy.Type && IfId == policy.IfId && Mark == policy.Mark && Selector == policy.SelectorRef;
+
+        public static ref HashLinks<Policy> LinksOf(Policy entry) => ref entry.IdentityLinks;
+
+        public static uint HashOf(Policy entry) => new Identity(entry).Hash;
 
         public Identity(Policy policy) : this(policy.Type, policy.Direction, policy.IfId, policy.Selector, policy.Mark)
         {
         }
+    }
+
+    private readonly struct ByIndex : IHashed<Policy>
+    {
+        public static uint Hash(uint index) => HashMix.Of(index, 0);
+
+        public static ref HashLinks<Policy> LinksOf(Policy entry) => ref entry.IndexLinks;
+
+        public static uint HashOf(Policy entry) => Hash(entry.Index);
     }
 
     private sealed record SocketPolicies(ulong Inode, Policy? In, Policy? Out);

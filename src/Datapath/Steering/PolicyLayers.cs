@@ -15,8 +15,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
 {
     private const int MaxRounds = 4;
     private readonly List<Layer> _layers = [];
-    private readonly Dictionary<Policy, Entry> _entries = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<SteeringVerdict, OverlapIndex<Entry>> _byVerdict = [];
+    private readonly Dictionary<SteeringVerdict, Kin> _byVerdict = [];
     private readonly List<Membership> _gone = [];
 
     /// <summary>The rules in the order in which a packet meets them.</summary>
@@ -24,7 +23,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
 
     public int LayerCount => _layers.Count;
 
-    public int PolicyCount => _entries.Count;
+    public int PolicyCount { get; private set; }
 
     public void Insert(Policy policy)
     {
@@ -33,8 +32,9 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
             return;
         }
         (SelectorShape Shape, SelectorKey Key)[] selectors = SelectorExpansion.Expand(policy, foreignMark);
-        Entry added = new(policy, verdict, selectors.Length);
-        _entries.Add(policy, added);
+        Entry added = new(this, policy, verdict, selectors.Length);
+        policy.Plan = added;
+        PolicyCount++;
         if (Place(added, selectors, displace: true) is not { } displaced)
         {
             return;
@@ -42,7 +42,7 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         // Usually one round. Where layers and SPD order disagree, later policies move behind: mostly once, since the earliest goes first; and not
         // for ever where they go round in a circle.
         SortedSet<Entry> waiting = new(displaced, Comparer<Entry>.Create((a, b) => PolicyOrder.Comparer.Compare(a.Policy, b.Policy)));
-        for (int left = (MaxRounds * _entries.Count) - 1; waiting.Min is { } entry; left--)
+        for (int left = (MaxRounds * PolicyCount) - 1; waiting.Min is { } entry; left--)
         {
             waiting.Remove(entry);
             waiting.UnionWith(Place(entry, SelectorExpansion.Expand(entry.Policy, foreignMark), displace: left > 0) ?? []);
@@ -52,19 +52,21 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     /// <summary>Takes many out; a rule that loses all its policies goes without its keys being touched one by one. Those that are not here do not count.</summary>
     public void Remove(params IReadOnlyList<Policy> policies)
     {
-        if (_entries.Count == 0)
+        if (PolicyCount == 0)
         {
             return;
         }
-        List<Entry> found = new(Math.Min(policies.Count, _entries.Count));
+        List<Entry> found = new(Math.Min(policies.Count, PolicyCount));
         for (int i = 0; i < policies.Count; i++)
         {
-            if (_entries.Remove(policies[i], out Entry? entry))
+            if (EntryOf(policies[i]) is { } entry)
             {
+                policies[i].Plan = null;
+                PolicyCount--;
                 found.Add(entry);
             }
         }
-        if (_entries.Count == 0)
+        if (PolicyCount == 0)
         {
             Clear();
             return;
@@ -99,20 +101,23 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     }
 
     /// <summary>The rule that holds a policy, for people.</summary>
-    public RuleGroup? GroupOf(Policy policy) => _entries.GetValueOrDefault(policy)?.Members.FirstOrDefault().Group;
+    public RuleGroup? GroupOf(Policy policy) => EntryOf(policy)?.Members.FirstOrDefault().Group;
+
+    // A policy has one direction, and that one planner: what an earlier one has left there counts no more.
+    private Entry? EntryOf(Policy policy) => policy.Plan is Entry entry && entry.Owner == this ? entry : null;
 
     /// <summary>Puts a policy into a layer. Returns those that stand before it now and should not, which have been taken out.</summary>
     private List<Entry>? Place(Entry entry, ReadOnlySpan<(SelectorShape, SelectorKey)> selectors, bool displace)
     {
         int after = -1, before = _layers.Count;
         List<Entry>? later = null;
-        foreach ((SteeringVerdict verdict, OverlapIndex<Entry> others) in _byVerdict)
+        foreach ((SteeringVerdict verdict, Kin others) in _byVerdict)
         {
             if (verdict == entry.Verdict)
             {
                 continue;
             }
-            foreach (Entry other in others.Overlapping(entry.Policy))
+            foreach (Entry other in others.Index.Overlapping(entry.Policy))
             {
                 int index = other.Layer!.Index;
                 if (PolicyOrder.Compare(other.Policy, entry.Policy) < 0)
@@ -157,9 +162,9 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
     {
         entry.Layer = layer;
         layer.Entries++;
-        if (!_byVerdict.TryGetValue(entry.Verdict, out OverlapIndex<Entry>? same))
+        if (!_byVerdict.TryGetValue(entry.Verdict, out Kin? same))
         {
-            _byVerdict[entry.Verdict] = same = new OverlapIndex<Entry>(static e => e.Policy);
+            _byVerdict[entry.Verdict] = same = new Kin();
         }
         same.Add(entry);
         for (int i = 0; i < selectors.Length; i++)
@@ -271,9 +276,49 @@ public sealed class PolicyLayers(IRuleTable table, Func<Policy, SteeringVerdict?
         public int Entries { get; set; }
     }
 
-    private sealed class Entry(Policy policy, SteeringVerdict verdict, int members)
+    /// <summary>All of one verdict. Which of them overlap a policy only those of another verdict ask: mostly there is none.</summary>
+    private sealed class Kin
     {
+        private readonly List<Entry> _entries = [];
+        private OverlapIndex<Entry>? _index;
+
+        public OverlapIndex<Entry> Index
+        {
+            get
+            {
+                if (_index is null)
+                {
+                    _index = new OverlapIndex<Entry>(static e => e.Policy);
+                    _entries.ForEach(_index.Add);
+                }
+                return _index;
+            }
+        }
+
+        public void Add(Entry entry)
+        {
+            entry.Place = _entries.Count;
+            _entries.Add(entry);
+            _index?.Add(entry);
+        }
+
+        public void Remove(Entry entry)
+        {
+            Entry last = _entries[^1];
+            _entries[entry.Place] = last;
+            last.Place = entry.Place;
+            _entries.RemoveAt(_entries.Count - 1);
+            _index?.Remove(entry);
+        }
+    }
+
+    private sealed class Entry(PolicyLayers owner, Policy policy, SteeringVerdict verdict, int members)
+    {
+        public PolicyLayers Owner { get; } = owner;
         public Policy Policy { get; } = policy;
+
+        /// <summary>Its number among its kin.</summary>
+        public int Place { get; set; }
         public SteeringVerdict Verdict { get; } = verdict;
         public (RuleGroup Group, SelectorKey Key)[] Members { get; } = new (RuleGroup, SelectorKey)[members];
         public Layer? Layer { get; set; }
