@@ -7,7 +7,8 @@ namespace Xfrmd.Kernel;
 /// </summary>
 internal sealed class HashTable<T, TKey> where T : class where TKey : struct, IHashed<T>
 {
-    private const int Smallest = 32;
+    // An empty table is given back where it was a large one; who adds and removes some thousands in turn finds it as it was.
+    private const int Smallest = 32, Kept = 32768;
     private volatile Chains _chains = new(new Slot[Smallest], isOdd: false);
 
     public int Count { get; private set; }
@@ -38,7 +39,7 @@ internal sealed class HashTable<T, TKey> where T : class where TKey : struct, IH
     public void Remove(T entry)
     {
         _chains.Remove(entry);
-        if (--Count == 0 && _chains.Heads.Length > Smallest)
+        if (--Count == 0 && _chains.Heads.Length > Kept)
         {
             Clear();
         }
@@ -52,7 +53,8 @@ internal sealed class HashTable<T, TKey> where T : class where TKey : struct, IH
 
     private void Grow()
     {
-        Chains larger = new(new Slot[_chains.Heads.Length * 2], !_chains.IsOdd);
+        int slots = _chains.Heads.Length;
+        Chains larger = new(new Slot[slots < Kept ? slots * 4 : slots * 2], !_chains.IsOdd);
         Stack<T> chain = [];
         foreach (Slot slot in _chains.Heads)
         {
