@@ -20,9 +20,6 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
     /// <summary>Why the last packet was dropped of those that were transformed together, where Linux counts that; null where none was.</summary>
     public XfrmCounter? Dropped { get; private set; }
 
-    /// <summary>The packets that were to be transformed last are as they were: their SA had gone.</summary>
-    public bool IsStale { get; private set; }
-
     /// <summary>Transforms one packet in place.</summary>
     /// <param name="packet">A whole IP packet with valid checksums; afterwards the outermost packet.</param>
     /// <param name="bundle">The SAs.</param>
@@ -66,22 +63,26 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
     /// <param name="bundle">The SAs.</param>
     /// <param name="now">Wall-clock seconds.</param>
     /// <param name="verdicts">One for each packet.</param>
-    /// <param name="mayDecideAnew">The caller looks for another SA where this one has gone meanwhile: see <see cref="IsStale"/>.</param>
-    public void Transform(Span<PacketSlot> packets, OutboundBundle bundle, ulong now, Span<OutboundVerdict> verdicts, bool mayDecideAnew = false)
+    /// <param name="mayDecideAnew">The caller looks for another SA for what is left where this one has gone meanwhile.</param>
+    /// <returns>How many packets have their verdicts; the others are as they were.</returns>
+    public int Transform(Span<PacketSlot> packets, OutboundBundle bundle, ulong now, Span<OutboundVerdict> verdicts, bool mayDecideAnew = false)
     {
         Dropped = null;
-        IsStale = mayDecideAnew && bundle.Chain[0].Sa.State != SaState.Valid;
-        if (IsStale)
+        if (mayDecideAnew && !IsValid(bundle))
         {
-            return;
+            return 0;
         }
         if (bundle.Chain.Length != 1 || bundle.IsAggregating || bundle.Chain[0].HasCountLimits || packets.Length < 2 || space.KeyManagers.ListensForAevents)
         {
             for (int i = 0; i < packets.Length; i++)
             {
                 verdicts[i] = Transform(ref packets[i], bundle, now);
+                if (mayDecideAnew && verdicts[i] == OutboundVerdict.Dropped && !IsValid(bundle))
+                {
+                    return i + 1;
+                }
             }
-            return;
+            return packets.Length;
         }
         OutboundSa link = bundle.Chain[0];
         if (_frames.Length < packets.Length)
@@ -109,13 +110,12 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
         }
         if (count == 0)
         {
-            return;
+            return packets.Length;
         }
         // A thread that was made to wait finds that an SA was replaced: Linux decides for each packet, not for so many.
-        IsStale = mayDecideAnew && link.Sa.State != SaState.Valid;
-        if (IsStale)
+        if (mayDecideAnew && link.Sa.State != SaState.Valid)
         {
-            return;
+            return 0;
         }
         bool admitted = TryAdmit(link, bytes, count, now, out ulong sequence);
         for (int i = 0; i < packets.Length; i++)
@@ -128,6 +128,20 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
                 ? Finish(packets[i], bundle)
                 : OutboundVerdict.Dropped;
         }
+        return packets.Length;
+    }
+
+    // xfrm_bundle_ok
+    private static bool IsValid(OutboundBundle bundle)
+    {
+        foreach (OutboundSa link in bundle.Chain)
+        {
+            if (link.Sa.State != SaState.Valid)
+            {
+                return false;
+            }
+        }
+        return true;
     }
 
     /// <summary>

@@ -12,8 +12,14 @@ public sealed class OutboundDecision
     /// <summary>SAs to apply, innermost first.</summary>
     public SecurityAssociation[] Sas { get; init; } = [];
 
+    /// <summary>Of SAs for any CPU, while this one's own are asked for: good for the packet that makes it ask, and no other.</summary>
+    public bool IsFallback { get; init; }
+
     /// <summary>The drop counter; null where Linux counts none (default policy block).</summary>
     public XfrmCounter? Counter { get; init; }
+
+    /// <summary>Counted as well (<see cref="XfrmCounter.OutStateDirError"/> beside <see cref="XfrmCounter.OutPolError"/>).</summary>
+    public XfrmCounter? Cause { get; init; }
 
     public Errno Errno { get; init; }
 

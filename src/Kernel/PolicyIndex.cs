@@ -17,14 +17,16 @@ internal sealed class PolicyIndex
     /// The matching policy of the lowest priority value; null if none (<c>xfrm_policy_lookup_bytype</c>). Of equals in one of Linux's lists the
     /// one that stands first in it wins, and of those that win in different lists the oldest.
     /// </summary>
-    public Policy? Find(in Flow flow)
+    /// <param name="flow">The flow.</param>
+    /// <param name="only">Only policies of exactly this mark.</param>
+    public Policy? Find(in Flow flow, XfrmMark? only = null)
     {
         Winners winners = default;
         foreach (Table table in _tables)
         {
             if (table.Family == flow.Family && table.Find(flow.Daddr, flow.Saddr) is { } group)
             {
-                Choose(group, flow, ref winners);
+                Choose(group, flow, only, ref winners);
             }
         }
         Policy? best = null;
@@ -40,17 +42,17 @@ internal sealed class PolicyIndex
         return best;
     }
 
-    private static void Choose(PolicyGroup group, in Flow flow, ref Winners winners)
+    private static void Choose(PolicyGroup group, in Flow flow, XfrmMark? only, ref Winners winners)
     {
         object policies = group.Policies;
         if (policies is Policy one)
         {
-            Beats(one, flow, ref winners);
+            Beats(one, flow, only, ref winners);
             return;
         }
         foreach (Policy policy in (Policy[])policies)
         {
-            if (Beats(policy, flow, ref winners))
+            if (Beats(policy, flow, only, ref winners))
             {
                 return;
             }
@@ -58,14 +60,14 @@ internal sealed class PolicyIndex
     }
 
     // True where those behind it in its group have nothing to win.
-    private static bool Beats(Policy policy, in Flow flow, ref Winners winners)
+    private static bool Beats(Policy policy, in Flow flow, XfrmMark? only, ref Winners winners)
     {
         ref Policy? first = ref winners[(int)policy.List];
         if (first is not null && !Precedes(policy, first))
         {
             return true;
         }
-        if (!policy.Matches(flow) || policy.IsDead)
+        if (!policy.Matches(flow) || policy.IsDead || (only is { } mark && policy.Mark != mark))
         {
             return false;
         }

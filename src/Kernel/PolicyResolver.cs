@@ -13,10 +13,11 @@ public sealed class PolicyResolver
     /// <param name="flow">The inner packet's flow; IfId is that of the device it came through.</param>
     /// <param name="cpu">The CPU that per-CPU SAs are chosen for.</param>
     /// <param name="probe">Only look: no ACQUIRE, no use time, no counter (xfrmd explain).</param>
-    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false)
+    /// <param name="steeredBy">The mark of the policy by which steering took the packet, of whose own mark no more is known; null: the flow has the packet's.</param>
+    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false, XfrmMark? steeredBy = null)
     {
         int generation = _space.Generation;
-        Policy? policy = _space.Spd.Find(flow, PolicyDirection.Out);
+        Policy? policy = _space.Spd.Find(flow, PolicyDirection.Out, steeredBy);
         if (policy is null)
         {
             return _space.Spd.Default(PolicyDirection.Out) == PolicyAction.Block
@@ -42,9 +43,11 @@ public sealed class PolicyResolver
             };
         }
         List<SecurityAssociation> sas = [];
+        bool fallback = false;
         foreach (Policy each in main is null ? new[] { policy } : [policy, main])
         {
             Verdict verdict = ResolveTemplates(each, flow, cpu, probe, sas);
+            fallback |= verdict.IsFallback;
             if (verdict.Errno != Errno.None)
             {
                 return new OutboundDecision
@@ -53,6 +56,7 @@ public sealed class PolicyResolver
                     Policy = each,
                     MainPolicy = main,
                     Counter = verdict.Errno == Errno.EAGAIN ? XfrmCounter.OutNoStates : XfrmCounter.OutPolError,
+                    Cause = verdict.Cause,
                     Errno = verdict.Errno,
                     Generation = generation,
                 };
@@ -64,6 +68,7 @@ public sealed class PolicyResolver
             Action = sas.Count == 0 ? OutboundAction.Bypass : OutboundAction.Transform,
             Policy = policy,
             MainPolicy = main,
+            IsFallback = fallback,
             Sas = main is not null && flow.Family == AddressFamily.Inet6 ? [.. sas.OrderBy(StateOrder)] : [.. sas],
             Generation = generation,
         };
@@ -80,7 +85,10 @@ public sealed class PolicyResolver
         }
     }
 
-    /// <summary>Makes the larval SA for the first template of a policy that has none, and asks for it. Under the gate.</summary>
+    /// <summary>Makes the larval SAs for the templates of a policy that a packet found without, and asks for them. Under the gate.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="flow">The packet.</param>
+    /// <param name="pcpu">The CPU that asks for SAs of its own where there are others; null: none does.</param>
     public void Acquire(Policy policy, in Flow flow, uint? pcpu)
     {
         XfrmAddress daddr = flow.Daddr, saddr = flow.Saddr;
@@ -90,15 +98,19 @@ public sealed class PolicyResolver
             {
                 return;
             }
-            SaSearch search = _space.Sad.FindForTemplate(template, remote, local, flow, policy, pcpu ?? 0, out SecurityAssociation? sa);
-            if (search == SaSearch.Found && (pcpu is null || sa!.Pcpu == pcpu))
+            SaSearch search = _space.Sad.FindForTemplate(template, remote, local, flow, policy, pcpu ?? 0, out SecurityAssociation? sa, waits: false);
+            if (search == SaSearch.Found)
             {
+                if (pcpu is { } cpu && sa!.Pcpu != cpu && _space.Sad.FindLarval(policy.Mark, template.Family, template.Mode, template.Reqid, cpu, template.Id.Proto, remote, local) is null)
+                {
+                    _space.Sad.Acquire(template, remote, local, flow, policy, cpu);
+                }
                 (daddr, saddr) = (remote, local);
                 continue;
             }
-            if (search == SaSearch.Missing || (search == SaSearch.Found && pcpu is not null && !HasLarval(template, remote, local, policy, pcpu)))
+            if (search == SaSearch.Missing)
             {
-                _space.Sad.Acquire(template, remote, local, flow, policy, pcpu);
+                _space.Sad.Acquire(template, remote, local, flow, policy, pcpu: null);
             }
             if (!template.IsOptional)
             {
@@ -107,18 +119,26 @@ public sealed class PolicyResolver
         }
     }
 
-    private bool HasLarval(in PolicyTemplate template, in XfrmAddress remote, in XfrmAddress local, Policy policy, uint? pcpu) =>
-        _space.Sad.FindLarval(policy.Mark, template.Family, template.Mode, template.Reqid, pcpu, template.Id.Proto, remote, local) is not null;
-
     // xfrm_tmpl_resolve, xfrm_tmpl_resolve_one
     private Verdict ResolveTemplates(Policy policy, in Flow flow, uint cpu, bool probe, List<SecurityAssociation> sas)
     {
-        XfrmAddress daddr = flow.Daddr, saddr = flow.Saddr;
         // Templates count, whether or not there is an SA for each, and there is room for one less than a policy may have.
         if (sas.Count + policy.TemplateArray.Length >= SecurityAssociation.MaxDepth)
         {
             return new Verdict(Errno.ENOBUFS);
         }
+        Verdict verdict = ResolveEach(policy, flow, cpu, sas, out bool asks, out bool asksForCpu);
+        if (asks && !probe)
+        {
+            _space.PostAcquire(policy, flow, asksForCpu ? cpu : null);
+        }
+        return verdict with { IsFallback = asksForCpu };
+    }
+
+    private Verdict ResolveEach(Policy policy, in Flow flow, uint cpu, List<SecurityAssociation> sas, out bool asks, out bool asksForCpu)
+    {
+        XfrmAddress daddr = flow.Daddr, saddr = flow.Saddr;
+        asks = asksForCpu = false;
         foreach (ref readonly PolicyTemplate template in policy.TemplateArray.AsSpan())
         {
             if (!TryTunnelEnds(template, flow, daddr, saddr, out XfrmAddress remote, out XfrmAddress local))
@@ -126,28 +146,22 @@ public sealed class PolicyResolver
                 return new Verdict(Errno.EHOSTUNREACH);   // xfrm_get_saddr
             }
             SaSearch search = _space.Sad.FindForTemplate(template, remote, local, flow, policy, cpu, out SecurityAssociation? sa);
+            if (search == SaSearch.Found && (policy.Flags & PolicyFlags.CpuAcquire) != 0 && sa!.Pcpu != cpu)
+            {
+                asks = asksForCpu = true;
+                search = _space.KeyManagers.ListensForAcquire ? SaSearch.Found : SaSearch.Failed;
+            }
             if (search == SaSearch.Found)
             {
                 if (sa!.Direction == SaDirection.In)
                 {
-                    if (!probe)
-                    {
-                        _space.Statistics.Increment(XfrmCounter.OutStateDirError);
-                    }
-                    return new Verdict(Errno.EINVAL);
-                }
-                if (!probe && (policy.Flags & PolicyFlags.CpuAcquire) != 0 && sa.Pcpu is null)
-                {
-                    _space.PostAcquire(policy, flow, cpu);
+                    return new Verdict(Errno.EINVAL, XfrmCounter.OutStateDirError);
                 }
                 sas.Add(sa);
                 (daddr, saddr) = (remote, local);
                 continue;
             }
-            if (search == SaSearch.Missing && !probe)
-            {
-                _space.PostAcquire(policy, flow);
-            }
+            asks |= search == SaSearch.Missing;
             if (!template.IsOptional)
             {
                 return new Verdict(search == SaSearch.SpiTaken ? Errno.EEXIST : Errno.EAGAIN);
@@ -185,5 +199,5 @@ public sealed class PolicyResolver
         return true;
     }
 
-    private readonly record struct Verdict(Errno Errno);
+    private readonly record struct Verdict(Errno Errno, XfrmCounter? Cause = null, bool IsFallback = false);
 }

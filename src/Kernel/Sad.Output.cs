@@ -12,7 +12,9 @@ public sealed partial class Sad
     /// <param name="policy">Its mark and if_id must fit.</param>
     /// <param name="cpu">The CPU for per-CPU SAs.</param>
     /// <param name="found">The SA, when the result is <see cref="SaSearch.Found"/>.</param>
-    public SaSearch FindForTemplate(in PolicyTemplate template, in XfrmAddress daddr, in XfrmAddress saddr, in Flow flow, Policy policy, uint cpu, out SecurityAssociation? found)
+    /// <param name="waits">Not found counts what is for any CPU while one for this is being asked for.</param>
+    public SaSearch FindForTemplate(in PolicyTemplate template, in XfrmAddress daddr, in XfrmAddress saddr, in Flow flow, Policy policy, uint cpu, out SecurityAssociation? found,
+        bool waits = true)
     {
         Search search = default;
         ushort family = template.Family;
@@ -31,17 +33,19 @@ public sealed partial class Sad
             }
         }
         found = search.Best;
-        if (found is not null)
+        if (found is not null && (!waits || (policy.Flags & PolicyFlags.CpuAcquire) == 0 || found.Pcpu == cpu))
         {
             return SaSearch.Found;
         }
-        if (search.InProgress)
+        if (search.InProgress || search.Failed)
         {
-            return SaSearch.InProgress;
+            // While this CPU's own SA is asked for, Linux uses no other either, but for the packet that made it ask.
+            found = null;
+            return search.Failed ? SaSearch.Failed : SaSearch.InProgress;
         }
-        if (search.Failed)
+        if (found is not null)
         {
-            return SaSearch.Failed;
+            return SaSearch.Found;
         }
         return template.Id.Spi.Raw != 0 && Lookup(policy.Mark.V & policy.Mark.M, daddr, template.Id.Spi, template.Id.Proto, family) is not null
             ? SaSearch.SpiTaken
@@ -73,7 +77,8 @@ public sealed partial class Sad
                 case SaState.Acq:
                     search.InProgress |= search.Best is null || sa.Pcpu == cpu;
                     break;
-                case SaState.Error or SaState.Expired when selected:
+                // One that has just expired is as good as gone: its timer, which deletes it, runs before the next packet in Linux.
+                case SaState.Error when selected:
                     search.Failed = true;
                     break;
             }

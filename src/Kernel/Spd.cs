@@ -70,6 +70,15 @@ public sealed class Spd
     public Policy? Find(in Flow flow, PolicyDirection direction) =>
         Index(PolicyType.Sub, direction).Find(flow) ?? Index(PolicyType.Main, direction).Find(flow);
 
+    /// <summary>
+    /// The same for a packet of which only the mark of the policy is known that it matched first: with any other, a policy that asks for another
+    /// mark would have matched before. Where that policy has just gone, what the flow's mark says.
+    /// </summary>
+    public Policy? Find(in Flow flow, PolicyDirection direction, XfrmMark? steeredBy) =>
+        steeredBy is { } mark && (Index(PolicyType.Sub, direction).Find(flow, mark) ?? Index(PolicyType.Main, direction).Find(flow, mark)) is { } policy
+            ? policy
+            : Find(flow, direction);
+
     public Policy? Find(in Flow flow, PolicyDirection direction, PolicyType type) => Index(type, direction).Find(flow);
 
     /// <summary><c>xfrm_policy_insert</c>.</summary>

@@ -95,6 +95,58 @@ public sealed class PolicyResolverTests
         Assert.Empty(test.Space.Sad.All);
     }
 
+    /// <summary>XFRM_POLICY_CPU_ACQUIRE: the packet that makes a CPU ask for its own SA still takes the one for all, those behind it wait.</summary>
+    [Fact]
+    public void A_CPU_that_asks_for_its_own_SA_waits_for_it()
+    {
+        using TestSpace test = new();
+        Policy policy = TestSpace.Policy(Covering, 1, PolicyDirection.Out, TestSpace.Template(Left, Right));
+        policy = new() { Selector = policy.Selector, Direction = policy.Direction, TemplateArray = policy.TemplateArray, Flags = PolicyFlags.CpuAcquire };
+        test.Space.Spd.Insert(policy, exclusive: true);
+        SecurityAssociation shared = TestSpace.Sa(Left, Right, 1), own = TestSpace.Sa(Left, Right, 2);
+        test.Space.Sad.Insert(shared);
+        Assert.Same(shared, Assert.Single(test.Space.Resolver.Resolve(Inner, cpu: 3).Sas));
+        test.Space.RunPending();
+        Assert.Equal(3u, Assert.Single(test.Manager.Acquires).Pcpu);
+        Assert.Equal((OutboundAction.Pending, XfrmCounter.OutNoStates), (test.Space.Resolver.Resolve(Inner, cpu: 3).Action, test.Space.Resolver.Resolve(Inner, cpu: 3).Counter));
+        test.Space.RunPending();
+        Assert.Single(test.Manager.Acquires);
+        own.Pcpu = 3;
+        test.Space.Sad.Insert(own);
+        Assert.Same(own, Assert.Single(test.Space.Resolver.Resolve(Inner, cpu: 3).Sas));
+    }
+
+    [Fact]
+    public void An_SA_that_has_just_expired_is_asked_for_again()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Out, TestSpace.Template(Left, Right)), exclusive: true);
+        SecurityAssociation sa = TestSpace.Sa(Left, Right, 1);
+        test.Space.Sad.Insert(sa);
+        sa.State = SaState.Expired;
+        test.Space.PostExpire(sa, hard: true);
+        Assert.Equal(OutboundAction.Pending, test.Space.Resolver.Resolve(Inner).Action);
+        test.Space.RunPending();
+        Assert.Single(test.Manager.Acquires);
+        Assert.True(Assert.Single(test.Manager.Events).Hard);
+    }
+
+    /// <summary>A packet that steering took by a policy without a mark has none that a policy before it asks for, not even 0.</summary>
+    [Fact]
+    public void A_packet_is_of_the_policy_by_which_steering_took_it()
+    {
+        using TestSpace test = new();
+        Policy marked = new() { Selector = Covering, Direction = PolicyDirection.Out, Priority = 1, Mark = new XfrmMark(0, 0xff) };
+        Policy any = TestSpace.Policy(Covering, 2);
+        test.Space.Spd.Insert(marked, exclusive: true);
+        test.Space.Spd.Insert(any, exclusive: true);
+        Assert.Same(marked, test.Space.Resolver.Resolve(Inner).Policy);
+        Assert.Same(marked, test.Space.Resolver.Resolve(Inner, steeredBy: marked.Mark).Policy);
+        Assert.Same(any, test.Space.Resolver.Resolve(Inner, steeredBy: default(XfrmMark)).Policy);
+        test.Space.Spd.Delete(any);
+        Assert.Same(marked, test.Space.Resolver.Resolve(Inner, steeredBy: default(XfrmMark)).Policy);
+    }
+
     [Fact]
     public void The_default_policy_may_block_and_counts_nothing()
     {

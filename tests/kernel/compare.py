@@ -62,6 +62,14 @@ def more_marks(record):
                 at += max(4, length + 3 & ~3)
 
 
+def cpu_marks(record):
+    """On which CPU a packet found no SA of its own."""
+    if any('udp' in step for step in record.get('steps', [])):
+        for message in (m for step in record['steps'] for m in step['out'] if any(a[0] == 'SA_PCPU' for a in m.get('dec', {}).get('attrs', []))):
+            at = bytes.fromhex(message['hex']).find(b'\x08\0\x23\0')
+            message.setdefault('vol', []).append([at + 4, 4, 'cpu'])
+
+
 def datagrams(step):
     """How the messages of an answer lay in datagrams."""
     return [(m['sock'], m['dgram']) for m in step['out'] if 'dgram' in m]
@@ -82,13 +90,14 @@ def load(path):
             if isinstance(step.get('req'), dict) and step['req'].get('type') in ('UPDSA', 'UPDATE'):
                 # An expiry that the update makes due is told by a timer, before the update or after it.
                 step['out'].sort(key=lambda m: m.get('dec', {}).get('type') != 'EXPIRE')
-            if 'udp' in step and step.get('send_errno') in ('EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS'):
+            if 'udp' in step and step.get('send_errno') in ('EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):
                 step['send_errno'] = 0      # a TUN takes what Linux refuses to send (docs/compat.md)
             for message in step['out']:
                 message.setdefault('vol', []).extend(chosen_reqids(message))
                 if compresses and message.get('dec', {}).get('type') == 'NEWSADINFO':
                     message['vol'].append([24, 4, 'count'])      # with SAs that plain_tunnel leaves out
         more_marks(record)
+        cpu_marks(record)
         record['compresses'] = compresses
         scenarios[record['name']] = record
     return scenarios

@@ -35,6 +35,7 @@ VALUES = {
     'soft_add_expires_seconds': [0, 1000, 5000], 'hard_add_expires_seconds': [0, 1000, 5000], 'soft_use_expires_seconds': [0, 1000], 'hard_use_expires_seconds': [0, 1000],
     'soft_byte_limit': LIMITS, 'hard_byte_limit': LIMITS, 'soft_packet_limit': LIMITS, 'hard_packet_limit': LIMITS,
 }
+UNLIMITED = {f'{when}_{what}_limit': LIMITS[-1] for when in ('soft', 'hard') for what in ('byte', 'packet')}
 NAMES = ['hmac(sha1)', 'hmac(sha256)', 'hmac(sha384)', 'hmac(sha512)', 'hmac(md5)', 'md5', 'sha1', 'xcbc(aes)', 'cmac(aes)', 'hmac(rmd160)', 'digest_null', 'cbc(aes)', 'aes',
          'ecb(cipher_null)', 'cipher_null', 'cbc(des)', 'cbc(des3_ede)', 'cbc(camellia)', 'cbc(serpent)', 'cbc(twofish)', 'cbc(blowfish)', 'cbc(cast5)', 'rfc3686(ctr(aes))', 'deflate',
          'rfc4106(gcm(aes))', 'rfc4309(ccm(aes))', 'rfc4543(gcm(aes))', 'rfc7539esp(chacha20,poly1305)', 'gcm(aes)', 'nonsense', '', 'x' * 63, 'x' * 64]
@@ -305,6 +306,7 @@ class Composer:
         # Seldom: the commands that traffic wants are slow in the guest, and so is waiting for limits, each due in a second of its own.
         self.traffic = r.random() < .06
         self.due = None if self.traffic or r.random() > .008 else r.sample(range(1, 6), 5)
+        self.bursts = [1, 1, 3]
         self.many = r.random() < .03        # so that dumps are of several datagrams
         self.six = r.random() < .3
         self.hosts = ['2001:db8::%d' % i for i in (1, 2, 3)] if self.six else ['10.0.0.%d' % i for i in (1, 2, 3)]
@@ -340,7 +342,7 @@ class Composer:
     def step(self, name):
         self.sequence += 1
         if name == 'packet':
-            packet = {'src': self.hosts[0], 'sport': 7777, 'dst': self.pick(*self.hosts[1:]), 'dport': self.pick(9, 80), 'n': self.pick(1, 1, 3)}
+            packet = {'src': self.hosts[0], 'sport': 7777, 'dst': self.pick(*self.hosts[1:]), 'dport': self.pick(9, 80), 'n': self.pick(*self.bursts)}
             if self.some(.3):
                 packet['mark'] = self.pick(1, 2, 0x101)
             yield {'udp': packet, 'wait_ms': 60}
@@ -401,7 +403,7 @@ class Composer:
         sa = known or {'src': src, 'dst': dst, 'proto': proto, 'spi': spi, 'mode': mode, 'reqid': self.pick(0, 1, 1, 2), 'mark': self.mark(), 'id': self.if_id()}
         flags = self.pick(*[0] * 8, *(1 << i for i in range(8)), 0x24, 0xff)
         return sa, X.enc('xfrm_usersa_info', sel=self.selector(), id={'daddr': sa['dst'], 'spi': sa['spi'], 'proto': sa['proto']}, saddr=sa['src'], lft=self.limits(), family=self.family, mode=sa['mode'],
-                         seq=self.pick(0, 0, 0, 7, 9), reqid=sa['reqid'], replay_window=self.pick(0, 0, 32, 32, 64, 33, 255), flags=flags)
+                         seq=0 if self.traffic else self.pick(0, 0, 0, 7, 9), reqid=sa['reqid'], replay_window=self.pick(0, 0, 32, 32, 64, 33, 255), flags=flags)
 
     def newsa(self):
         known = self.r.choice(self.sas) if self.sas and self.some(.35) else None
@@ -764,7 +766,7 @@ class Themes(Composer):
         self.traffic, self.six = True, self.six and self.some(.5)
         yield from ({'cmd': command, 'wait_ms': 50} for command in self.WIRE)
         self.selector = lambda: X.enc('xfrm_selector', saddr=self.hosts[0], daddr=self.hosts[1], family=self.family, prefixlen_s=128 if self.six else 32, prefixlen_d=self.pick(*[128 if self.six else 32] * 3, 24), proto=self.pick(0, 0, 17))
-        self.limits = lambda: {} if self.some(.6) else {self.pick('soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit', 'hard_byte_limit'): self.pick(1, 2, 3, 100, 300)}
+        self.limits = lambda: {} if self.some(.5) else dict(UNLIMITED if self.some(.7) else {}, **{self.pick('soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit', 'hard_byte_limit'): self.pick(1, 2, 3, 100, 300)})
         steps = list(self.pair_of())
         for step in steps:
             yield step
@@ -800,7 +802,9 @@ class Themes(Composer):
         for number in range(self.r.randint(2, 5)):
             sa = {'src': src if self.some(.9) else '::' if self.six else '0.0.0.0', 'dst': dst, 'proto': self.pick(*[proto] * 9, 51, 108), 'spi': 0x1000 + number, 'mode': self.pick(*[mode] * 9, 0, 1), 'reqid': self.pick(*[reqid] * 6, 0, 2),
                   'mark': mark if self.some(.85) else self.mark(1), 'id': if_id if self.some(.9) else self.if_id(1)}
-            limits = {} if self.some(.5) else {self.pick('soft_packet_limit', 'soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit'): self.pick(1, 1, 2, 3)}
+            limits = {} if self.some(.5) else dict(UNLIMITED, **{self.pick('soft_packet_limit', 'soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit'): self.pick(1, 1, 2, 3)})
+            if limits.get('hard_packet_limit', 99) < 99:
+                self.bursts = [1]       # whether the timer that deletes the SA runs between two packets is chance
             info = X.enc('xfrm_usersa_info', sel=self.r.choice(selectors), id={'daddr': dst, 'spi': sa['spi'], 'proto': sa['proto']}, saddr=sa['src'], lft=limits, family=self.family, mode=sa['mode'], reqid=sa['reqid'], flags=self.pick(0, 0, 0, 8, 0x20))
             more = [('LTIME_VAL', X.enc('xfrm_lifetime_cur', bytes=0, packets=0, add_time=1000 + self.pick(0, 0, 1, 2, 3), use_time=0))] if self.some(.6) else []
             more += [('SA_DIR', bytes([self.pick(2, 2, 2, 1)]))] if self.some(.25) else []
@@ -829,10 +833,12 @@ class Themes(Composer):
             policy = {'sel': sel, 'dir': self.pick(1, 1, 1, 1, 0, 2), 'index': 0, 'more': self.mark(.4) + self.if_id(.05) + self.policy_type(), 'templates': []}
             for _ in range(self.pick(0, 1, 1, 1, 2, 3)):
                 mode = self.pick(0, 1, 1, 4)
-                policy['templates'].append(X.enc('xfrm_user_tmpl', id={'daddr': self.hosts[self.pick(1, 1, 2)], 'spi': self.pick(0, 0, 0, 0x1000), 'proto': self.pick(50, 50, 51, 108)}, family=self.family, saddr=self.pick(self.hosts[0], self.hosts[0], '0'),
+                policy['templates'].append(X.enc('xfrm_user_tmpl', id={'daddr': self.hosts[self.pick(1, 1, 2)] if mode else '0', 'spi': self.pick(0, 0, 0, 0x1000), 'proto': self.pick(50, 50, 51, 108)}, family=self.family, saddr=self.pick(self.hosts[0], self.hosts[0], '0') if mode else '0',
                                                  reqid=number, mode=mode, optional=self.pick(0, 0, 1) if mode == 0 else 0, aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff))
             self.policies.append(policy)
             info = X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100, 200), index=0, dir=policy['dir'], action=self.pick(0, 0, 0, 1), flags=self.pick(0, 0, 1, 2, 4))
+            if info[-6] & 4:
+                self.bursts = [1]       # a CPU's own SA is asked for a moment after the packet
             yield self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', b''.join(policy['templates']))] if policy['templates'] else []), *policy['more']))
         for _ in range(self.r.randint(4, 9)):
             if self.some(.6):

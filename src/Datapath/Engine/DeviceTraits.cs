@@ -4,4 +4,5 @@ namespace Xfrmd.Datapath.Engine;
 /// <param name="Mark">Its mark.</param>
 /// <param name="OutputInterface">The interface that routing had chosen.</param>
 /// <param name="IfId">The XFRM interface that the device stands for.</param>
-public readonly record struct DeviceTraits(uint Mark, int OutputInterface, uint IfId);
+/// <param name="MarkMask">How much of the mark the policies of the device ask for.</param>
+public readonly record struct DeviceTraits(uint Mark, int OutputInterface, uint IfId, uint MarkMask = 0);

@@ -242,7 +242,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, _options.SendBuffer) : null));
         RouteQuery query = NetworkNamespace.Run(_netns, () => new RouteQuery());
         int number = _devices.Length + 1;
-        DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId);
+        DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M);
         CaptureTap tap = Captures.AddTap();
         DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct.View());
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);

@@ -250,7 +250,8 @@ public sealed class OutboundWorker : IDisposable
 
     private OutboundFlow Decide(OutboundFlow flow)
     {
-        OutboundDecision decision = _space.Resolver.Resolve(Routed(flow), (uint)_worker);
+        // One thread carries all that a device takes: as on a machine with one CPU.
+        OutboundDecision decision = _space.Resolver.Resolve(Routed(flow), cpu: 0, steeredBy: _device.IfId == 0 ? new XfrmMark(_device.Mark, _device.MarkMask) : null);
         flow.Decision = decision;
         flow.Generation = decision.Generation;
         flow.TooBigCount = _wire.TooBigCount;
@@ -258,7 +259,7 @@ public sealed class OutboundWorker : IDisposable
         flow.MarkedAt = _now;
         flow.Bundle = null;
         // Without an SA it is asked anew for each packet, so that an ACQUIRE is repeated once the larval SA has gone.
-        flow.ValidUntil = decision.Action == OutboundAction.Pending ? 0 : _now + PathLifetime;
+        flow.ValidUntil = decision.Action == OutboundAction.Pending || decision.IsFallback ? 0 : _now + PathLifetime;
         if (decision.Action == OutboundAction.Transform)
         {
             OutboundSa[] chain = new OutboundSa[decision.Sas.Length];
@@ -323,7 +324,7 @@ public sealed class OutboundWorker : IDisposable
         {
             return;
         }
-        if (flow.Generation != _space.Generation)
+        if (flow.Generation != _space.Generation && !flow.Decision.IsFallback)
         {
             // The SA that stood for these packets when they were read may be gone, and another in its place (xfrm_bundle_ok, at the last moment).
             Decide(flow);
@@ -347,10 +348,11 @@ public sealed class OutboundWorker : IDisposable
         switch (decision.Action)
         {
             case OutboundAction.Transform:
-                if (!TryTransform(_slots.AsSpan(start, count), flow, mayDecideAnew))
+                int done = Transform(_slots.AsSpan(start, count), flow, mayDecideAnew);
+                if (done < count)
                 {
                     Decide(flow);
-                    Carry(flow, start, count, mayDecideAnew: false);
+                    Carry(flow, start + done, count - done, mayDecideAnew: done > 0);
                 }
                 break;
             case OutboundAction.Bypass:
@@ -373,27 +375,31 @@ public sealed class OutboundWorker : IDisposable
                 {
                     _space.Statistics.Add(counter, count, _worker);
                 }
+                if (decision.Cause is { } cause)
+                {
+                    _space.Statistics.Add(cause, count, _worker);
+                }
                 _space.Drops.Record(decision.Counter, flow.Key, packets: count);
                 break;
         }
     }
 
-    /// <summary>False: the SA has just gone, and nothing has happened to the packets.</summary>
-    private bool TryTransform(Span<PacketSlot> slots, OutboundFlow flow, bool mayDecideAnew)
+    /// <summary>How many of the packets were handled: where an SA has gone meanwhile, or expires by one of them, nothing has happened to the others.</summary>
+    private int Transform(Span<PacketSlot> slots, OutboundFlow flow, bool mayDecideAnew)
     {
         OutboundBundle bundle = flow.Bundle!;
         Span<OutboundVerdict> verdicts = _verdicts.AsSpan(0, slots.Length);
-        _outbound.Transform(slots, bundle, _now, verdicts, mayDecideAnew);
-        if (_outbound.IsStale)
+        int done = _outbound.Transform(slots, bundle, _now, verdicts, mayDecideAnew);
+        if (done == 0)
         {
-            return false;
+            return 0;
         }
         bool answered = false;
         if (bundle.IsAggregating)
         {
             Enqueue(bundle, flow.InUdp);
         }
-        for (int i = 0; i < slots.Length; i++)
+        for (int i = 0; i < done; i++)
         {
             switch (verdicts[i])
             {
@@ -412,7 +418,7 @@ public sealed class OutboundWorker : IDisposable
                     break;
             }
         }
-        return true;
+        return done;
     }
 
     private void SendTransformed(in PacketSlot slot, OutboundVerdict verdict, OutboundFlow flow)

@@ -41,6 +41,37 @@ public class PacketPathTests
         Assert.Equal([1, 2, 3, 4, 5], tunnel.Wire.Peek().Select(p => (int)p[27]));
     }
 
+    /// <summary>The packet behind the one that an SA expires by finds no SA, as in Linux, where a timer has deleted it by then.</summary>
+    [Fact]
+    public void What_comes_behind_an_expiry_finds_no_SA()
+    {
+        using Tunnel tunnel = new(hardPackets: 2);
+        for (int i = 0; i < 5; i++)
+        {
+            tunnel.SourceTun.Send(default, Packets.Udp(A, B, Packets.Payload(100), id: (ushort)i));
+        }
+        tunnel.Outbound.RunOnce();
+        Assert.Equal(2, tunnel.Wire.Waiting);
+        Assert.Equal([1, 2, 0], Counts(tunnel.SourceSpace, XfrmCounter.OutStateExpired, XfrmCounter.OutNoStates, XfrmCounter.OutStateInvalid));
+    }
+
+    [Fact]
+    public void Each_packet_counts_that_its_SA_is_an_inbound_one()
+    {
+        using Tunnel tunnel = new();
+        tunnel.Sa.Direction = SaDirection.In;
+        for (int i = 0; i < 3; i++)
+        {
+            tunnel.SourceTun.Send(default, Packets.Udp(A, B, Packets.Payload(100), id: (ushort)i));
+        }
+        tunnel.Outbound.RunOnce();
+        tunnel.SourceTun.Send(default, Packets.Udp(A, B, Packets.Payload(100)));
+        tunnel.Outbound.RunOnce();
+        Assert.Equal([4, 4], Counts(tunnel.SourceSpace, XfrmCounter.OutStateDirError, XfrmCounter.OutPolError));
+    }
+
+    private static long[] Counts(XfrmNamespace space, params XfrmCounter[] counters) => [.. counters.Select(counter => space.Statistics[counter])];
+
     [Fact]
     public void Transport_mode_arrives_too()
     {
