@@ -109,8 +109,15 @@ public sealed class StateRuleTests : IDisposable
             new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
         XfrmUserMigrate entry = new()
         {
-            OldDaddr = info.Id.Daddr, OldSaddr = info.Saddr, NewDaddr = info.Id.Daddr, NewSaddr = XfrmAddress.Parse("10.0.0.3"),
-            Proto = proto, Mode = (byte)XfrmMode.Tunnel, Reqid = 1, OldFamily = AddressFamily.Inet, NewFamily = AddressFamily.Unspec,
+            OldDaddr = info.Id.Daddr,
+            OldSaddr = info.Saddr,
+            NewDaddr = info.Id.Daddr,
+            NewSaddr = XfrmAddress.Parse("10.0.0.3"),
+            Proto = proto,
+            Mode = (byte)XfrmMode.Tunnel,
+            Reqid = 1,
+            OldFamily = AddressFamily.Inet,
+            NewFamily = AddressFamily.Unspec,
         };
         SecurityAssociation[] before = [.. _space.Sad.All];
         Assert.Equal(-(int)Errno.ENODATA, _client.Request(Client.Message(XfrmMsg.Migrate, NlMsgFlags.Ack, ++_seq,
@@ -132,8 +139,15 @@ public sealed class StateRuleTests : IDisposable
             new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
         XfrmUserMigrate entry = new()
         {
-            OldDaddr = info.Id.Daddr, OldSaddr = info.Saddr, NewDaddr = XfrmAddress.Parse("10.0.0.4"), NewSaddr = info.Saddr,
-            Proto = info.Id.Proto, Mode = info.Mode, Reqid = 1, OldFamily = AddressFamily.Inet, NewFamily = AddressFamily.Inet,
+            OldDaddr = info.Id.Daddr,
+            OldSaddr = info.Saddr,
+            NewDaddr = XfrmAddress.Parse("10.0.0.4"),
+            NewSaddr = info.Saddr,
+            Proto = info.Id.Proto,
+            Mode = info.Mode,
+            Reqid = 1,
+            OldFamily = AddressFamily.Inet,
+            NewFamily = AddressFamily.Inet,
         };
         Assert.Equal((expected, text), Ask(Client.Message(XfrmMsg.Migrate, NlMsgFlags.Ack, ++_seq, new XfrmUserPolicyId { Sel = Client.Selector(1), Dir = (byte)PolicyDirection.Out },
             (XfrmAttr.Migrate, Client.Bytes(entry)), (XfrmAttr.OffloadDev, Client.Bytes(new XfrmUserOffload { Ifindex = 1, Flags = flags })))));
