@@ -204,6 +204,7 @@ internal sealed class NamespaceTimers(XfrmNamespace space) : IDisposable
             sa.IsDying = warn;
             if (warn)
             {
+                space.BumpGeneration();
                 space.KeyManagers.Notify(new SaEvent(SaEventKind.Expire, sa) { Hard = false });
             }
         }

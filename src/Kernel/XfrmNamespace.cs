@@ -107,12 +107,15 @@ public sealed class XfrmNamespace : IDisposable
     }
 
     /// <summary>The packet path met a soft or hard limit; said before the packet is counted.</summary>
-    public void PostExpire(SecurityAssociation sa, bool hard) => Post(new PacketEvent
+    public void PostExpire(SecurityAssociation sa, bool hard)
     {
-        Kind = hard ? PacketEventKind.HardExpire : PacketEventKind.SoftExpire,
-        Sa = sa,
-        Lifetime = sa.CurrentLifetime,
-    });
+        if (!hard)
+        {
+            // The next packet looks for one that is not dying (xfrm_state_look_at).
+            BumpGeneration();
+        }
+        Post(new PacketEvent { Kind = hard ? PacketEventKind.HardExpire : PacketEventKind.SoftExpire, Sa = sa, Lifetime = sa.CurrentLifetime });
+    }
 
     /// <summary>The packet path found a template without SA.</summary>
     public void PostAcquire(Policy policy, in Flow flow, uint? pcpu = null) => Post(new PacketEvent { Kind = PacketEventKind.Acquire, Policy = policy, Flow = flow, Pcpu = pcpu });

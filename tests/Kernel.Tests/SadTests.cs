@@ -74,9 +74,11 @@ public sealed class SadTests
         sa.AddTime = test.Space.WallSeconds;
         sa.Lifetime = XfrmLifetimeCfg.Unlimited(10) with { SoftAddExpiresSeconds = 5 };
         test.Space.Sad.Add(sa);
+        int before = test.Space.Generation;
         test.Pass(7);
         Assert.False(Assert.Single(test.Manager.Events).Hard);
         Assert.True(sa.IsDying);
+        Assert.NotEqual(before, test.Space.Generation);
         test.Pass(5);
         Assert.Equal(2, test.Manager.Events.Count);
         Assert.True(test.Manager.Events[1].Hard);
@@ -105,6 +107,26 @@ public sealed class SadTests
         test.Space.RunPending();
         Assert.Equal(0, test.Space.Sad.Count);
         Assert.True(Assert.Single(test.Manager.Events).Hard);
+    }
+
+    [Fact]
+    public void The_packet_behind_a_soft_limit_looks_for_an_SA_that_is_not_dying()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(TestSpace.Selector("10.1.0.0", 16, "10.2.0.0", 16), 1, PolicyDirection.Out, TestSpace.Template(Left, Right)), exclusive: true);
+        SecurityAssociation older = TestSpace.Sa(Left, Right, 1), newer = TestSpace.Sa(Left, Right, 2);
+        (older.AddTime, newer.AddTime) = (1000, 2000);
+        newer.Lifetime = XfrmLifetimeCfg.Unlimited() with { SoftPacketLimit = 1 };
+        test.Space.Sad.Add(older);
+        test.Space.Sad.Add(newer);
+        Flow flow = TestSpace.Flow("10.1.0.1", "10.2.0.1");
+        OutboundDecision first = test.Space.Resolver.Resolve(flow);
+        Assert.Same(newer, Assert.Single(first.Sas));
+        newer.Account(100, 1, 1000);
+        Assert.Equal(ExpiryVerdict.Soft, newer.CheckExpiry(1000));
+        test.Space.PostExpire(newer, hard: false);
+        Assert.NotEqual(first.Generation, test.Space.Generation);
+        Assert.Same(older, Assert.Single(test.Space.Resolver.Resolve(flow).Sas));
     }
 
     [Fact]
