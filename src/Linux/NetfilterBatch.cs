@@ -355,6 +355,8 @@ public sealed class NetfilterBatch
 
     public void Jump(string chain) => Verdict(unchecked((uint)-3), chain);
 
+    public void Goto(string chain) => Verdict(unchecked((uint)-4), chain);
+
     private static uint Register(int register) => NFT_REG32_00 + (uint)register;
 
     private void Verdict(uint code, string? chain)

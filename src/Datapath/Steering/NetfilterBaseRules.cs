@@ -25,7 +25,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     private const byte NeighbourFirst = 133, NeighbourLast = 137, FragmentHeader = 44;
     private const int FragmentOffsetAt = 2;
 
-    public static string DefaultChain(PolicyChainKind kind) => NetfilterPolicyChain.NameOf(kind) + "-default";
+    public static string DefaultChain(PolicyChainKind kind) => NetfilterPolicyChain.NameOf(kind, PolicyType.Main) + "-default";
 
     /// <param name="log">What is dropped is shown to who listens; the kernel may lack what that takes.</param>
     public void Write(bool log)
@@ -37,8 +37,18 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         }
         foreach (PolicyChainKind kind in Enum.GetValues<PolicyChainKind>())
         {
-            batch.AddChain(NetfilterPolicyChain.NameOf(kind));
+            batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Sub));
+            batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Main));
             batch.AddChain(DefaultChain(kind));
+        }
+        foreach (PolicyChainKind kind in Enum.GetValues<PolicyChainKind>())
+        {
+            string chain = NetfilterPolicyChain.AllowedBySub(kind);
+            batch.AddChain(chain);
+            // __xfrm_policy_check looks among the in policies whatever the direction.
+            PolicyChainKind main = kind == PolicyChainKind.Fwd ? PolicyChainKind.In : kind;
+            Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(main, PolicyType.Main)));
+            Rule(chain, batch.Accept);
         }
         WriteIngress();
         WritePrerouting();
@@ -309,7 +319,8 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
 
     private void Jumps(string chain, PolicyChainKind kind)
     {
-        Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind)));
+        Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind, PolicyType.Sub)));
+        Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind, PolicyType.Main)));
         Rule(chain, () => batch.Jump(DefaultChain(kind)));
     }
 

@@ -8,7 +8,11 @@ namespace Xfrmd.Datapath.Steering;
 /// Writes the planner's rules into a transaction of nf_tables. Chains that show the same policies by the same rules (what this host sends and what
 /// it forwards) share the sets behind them, and so are one to the planner.
 /// </summary>
-internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, params PolicyChainKind[] kinds) : IRuleTable
+/// <param name="batch">The transaction.</param>
+/// <param name="marks">Numbers.</param>
+/// <param name="type">Whose rules: sub policies have chains of their own, before those of the main policies.</param>
+/// <param name="kinds">Where they stand.</param>
+internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyType type, params PolicyChainKind[] kinds) : IRuleTable
 {
     /// <summary>The set of protocols that have ports; made with the table.</summary>
     public const string PortedSet = "ported";
@@ -20,9 +24,14 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     private int _sets;
 
     /// <summary>The first chain's name.</summary>
-    public string Name { get; } = NameOf(kinds[0]);
+    public string Name { get; } = NameOf(kinds[0], type);
 
-    public static string NameOf(PolicyChainKind kind) => kind switch
+    public static string NameOf(PolicyChainKind kind, PolicyType type) => type == PolicyType.Main ? NameOf(kind) : NameOf(kind) + "-sub";
+
+    /// <summary>Where a packet goes on that a sub policy allows without templates: main policies may ask for some (xfrm_expand_policies, __xfrm_policy_check).</summary>
+    public static string AllowedBySub(PolicyChainKind kind) => NameOf(kind) + "-allowed-by-sub";
+
+    private static string NameOf(PolicyChainKind kind) => kind switch
     {
         PolicyChainKind.Out => "out",
         PolicyChainKind.OutForwarded => "out-forwarded",
@@ -44,11 +53,11 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
             NetfilterRulePlace place = behind is null
                 ? NetfilterRulePlace.First
                 : NetfilterRulePlace.Behind(behind.Rules[chain].Handle, behind.Rules[chain].Id);
-            uint id = batch.BeginRule(NameOf(kinds[chain]), place);
+            uint id = batch.BeginRule(NameOf(kinds[chain], type), place);
             group.Rules[chain] = new RuleGroup.Rule(id, 0);
             _pending[id] = (group, chain);
             WriteMatch(shape, group.SetName, kinds[chain]);
-            WriteVerdict(group.Verdict);
+            WriteVerdict(group.Verdict, kinds[chain]);
             batch.EndRule();
         }
     }
@@ -57,7 +66,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         for (int chain = 0; chain < kinds.Length; chain++)
         {
-            batch.DeleteRule(NameOf(kinds[chain]), group.Rules[chain].Handle, group.Rules[chain].Id);
+            batch.DeleteRule(NameOf(kinds[chain], type), group.Rules[chain].Handle, group.Rules[chain].Id);
         }
         if (group.SetName.Length > 0)
         {
@@ -234,7 +243,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
     }
 
-    private void WriteVerdict(SteeringVerdict verdict)
+    private void WriteVerdict(SteeringVerdict verdict, PolicyChainKind kind)
     {
         switch (verdict.Action)
         {
@@ -244,8 +253,11 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
                 batch.StoreMark(0);
                 batch.Accept();
                 break;
-            case SteeringAction.Bypass:
+            case SteeringAction.Bypass when type == PolicyType.Main:
                 batch.Accept();
+                break;
+            case SteeringAction.Bypass:
+                batch.Goto(AllowedBySub(kind));
                 break;
             case SteeringAction.Block:
                 batch.Jump((kinds[0] == PolicyChainKind.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);

@@ -120,7 +120,7 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 return;   // the policy among all others
             }
-            PolicyLayers layers = ChainOf(policy.Direction).Layers;
+            PolicyLayers layers = ChainOf(policy.Direction, policy.Type).Layers;
             if (replaced is null)
             {
                 layers.Insert(policy);
@@ -256,7 +256,7 @@ public sealed partial class NetfilterSteering : ISteering
         lock (_lock)
         {
             Policy? policy = _spd.Find(flow, direction);
-            Chain chain = ChainOf(direction);
+            Chain chain = ChainOf(direction, policy?.Type ?? PolicyType.Main);
             if (policy is null)
             {
                 return _spd.Default(direction) == PolicyAction.Block
@@ -270,7 +270,7 @@ public sealed partial class NetfilterSteering : ISteering
             string result = group?.Verdict switch
             {
                 { Action: SteeringAction.Protect } verdict => $"goes to {DeviceOfClass(verdict.DeviceClass)?.Tun.Name} (table {_options.RoutingTable + verdict.DeviceClass})",
-                { Action: SteeringAction.Bypass } => "passes in clear",
+                { Action: SteeringAction.Bypass } => policy.Type == PolicyType.Main ? "passes in clear" : "goes on to the main policies",
                 { Action: SteeringAction.Block } => $"dropped, {(chain.Direction == PolicyDirection.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).CounterName}",
                 { Action: SteeringAction.Require } => $"dropped if it comes in clear, {NetfilterDropChain.Require.CounterName}",
                 _ => "passes in clear",
@@ -418,7 +418,7 @@ public sealed partial class NetfilterSteering : ISteering
     /// <summary>Fills the four default chains where SETDEFAULT says block: <c>__xfrm_policy_check</c> counts what it drops, <c>xfrm_lookup</c> does not.</summary>
     private void WriteDefaults()
     {
-        foreach (Chain chain in _chains)
+        foreach (Chain chain in _chains.Where(static c => c.Type == PolicyType.Main))
         {
             DefaultRule wanted = _spd.Default(chain.Direction) == PolicyAction.Allow ? DefaultRule.None
                 : chain.Direction == PolicyDirection.Out ? DefaultRule.Drop : DefaultRule.CountAndDrop;
@@ -468,32 +468,30 @@ public sealed partial class NetfilterSteering : ISteering
         _batch.AddElements(NetfilterBaseRules.BypassPorts, _bypassPorts.Select(NetfilterBaseRules.Key));
         _chains =
         [
-            NewChain(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded),
-            NewChain(PolicyDirection.In, PolicyChainKind.In),
-            NewChain(PolicyDirection.Fwd, PolicyChainKind.Fwd),
+            .. NewChains(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded),
+            .. NewChains(PolicyDirection.In, PolicyChainKind.In),
+            .. NewChains(PolicyDirection.Fwd, PolicyChainKind.Fwd),
         ];
-        foreach (Policy policy in _chains.SelectMany(c => _spd.Ordered(c.Direction)))
+        foreach (Policy policy in _chains.Where(static c => c.Type == PolicyType.Main).SelectMany(c => _spd.Ordered(c.Direction)))
         {
             MakeDeviceFor(policy);
-            ChainOf(policy.Direction).Layers.Insert(policy);
+            ChainOf(policy.Direction, policy.Type).Layers.Insert(policy);
         }
         WriteDefaults();
         return _netfilter.Commit(_batch, _takeHandle);
     }
 
-    private Chain NewChain(PolicyDirection direction, params PolicyChainKind[] kinds)
+    private Chain[] NewChains(PolicyDirection direction, params PolicyChainKind[] kinds)
     {
-        NetfilterPolicyChain rules = new(_batch, _options.Marks, kinds);
         Func<Policy, SteeringVerdict?> verdictOf = direction == PolicyDirection.Out ? OutVerdict : InboundVerdict;
-        return new Chain(direction, kinds, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
+        return Array.ConvertAll((PolicyType[])[PolicyType.Main, PolicyType.Sub], type =>
+        {
+            NetfilterPolicyChain rules = new(_batch, _options.Marks, type, kinds);
+            return new Chain(direction, type, kinds, rules, new PolicyLayers(rules, verdictOf, ~_options.Marks.Owned));
+        });
     }
 
-    private Chain ChainOf(PolicyDirection direction) => direction switch
-    {
-        PolicyDirection.Out => _chains[0],
-        PolicyDirection.In => _chains[1],
-        _ => _chains[2],
-    };
+    private Chain ChainOf(PolicyDirection direction, PolicyType type) => Array.Find(_chains, c => c.Direction == direction && c.Type == type)!;
 
     /// <summary>
     /// Additions may be put off together, and so may removals. Where one kind follows the other they are two transactions: what is taken away
@@ -548,9 +546,11 @@ public sealed partial class NetfilterSteering : ISteering
 
     private enum DefaultRule { None, Drop, CountAndDrop }
 
-    private sealed class Chain(PolicyDirection direction, PolicyChainKind[] kinds, NetfilterPolicyChain rules, PolicyLayers layers)
+    private sealed class Chain(PolicyDirection direction, PolicyType type, PolicyChainKind[] kinds, NetfilterPolicyChain rules, PolicyLayers layers)
     {
         public PolicyDirection Direction { get; } = direction;
+
+        public PolicyType Type { get; } = type;
 
         public PolicyChainKind[] Kinds { get; } = kinds;
 

@@ -87,6 +87,34 @@ public sealed class NetfilterSteeringTests : IDisposable
     }
 
     [Fact]
+    public void What_a_sub_policy_allows_the_main_policies_may_still_protect_or_block()
+    {
+        _lab.Add(Policies.Out("0.0.0.0/0", "10.2.0.0/16", protect: false, type: PolicyType.Sub));
+        _lab.Add(Policies.Out("0.0.0.0/0", "0.0.0.0/0", priority: 9, action: PolicyAction.Block, type: PolicyType.Sub));
+        _lab.Add(Policies.Out("0.0.0.0/0", "10.2.1.0/24"));
+        _lab.Add(Policies.Out("0.0.0.0/0", "10.2.2.0/24", action: PolicyAction.Block));
+        Func<string[]> wire = _lab.Capture("icmp");
+        _lab.Ping(_lab.Gateway, "10.2.1.1");
+        _lab.Ping(_lab.Lan, "10.2.1.2");
+        _lab.Ping(_lab.Gateway, "10.2.3.1");
+        Assert.Equal("EPERM", _lab.SendError(_lab.Gateway, "10.2.2.1"));
+        Assert.Equal("EPERM", _lab.SendError(_lab.Gateway, "10.3.0.1"));
+        Assert.Equal(["10.2.1.1", "10.2.1.2"], SteeringLab.Read(_lab.Device).Select(TestPackets.Destination));
+        Assert.Contains("10.2.3.1", Assert.Single(wire()), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(PolicyDirection.In, "192.0.2.1", "192.0.2.1/32")]
+    [InlineData(PolicyDirection.Fwd, "10.1.0.5", "10.1.0.0/16")]   // Linux asks the main in policies here too
+    public void Plaintext_that_a_sub_policy_allows_is_dropped_where_a_main_policy_wants_it_protected(PolicyDirection direction, string destination, string selector)
+    {
+        _lab.Add(Policies.Out("192.0.2.2/32", selector, direction: direction, protect: false, type: PolicyType.Sub));
+        Assert.Equal(0, _lab.Ping(_lab.Peer, destination).Exit);
+        _lab.Add(Policies.Out("192.0.2.2/32", selector, direction: PolicyDirection.In));
+        Assert.NotEqual(0, _lab.Ping(_lab.Peer, destination).Exit);
+    }
+
+    [Fact]
     public void A_selector_of_ports_takes_those_ports_alone()
     {
         _lab.Add(Policies.Out("0.0.0.0/0", "192.0.2.2/32", proto: 17, dport: (5000, 0xFFFF)));

@@ -8,12 +8,13 @@ internal static class Policies
 {
     public static Policy Out(string source, string destination, uint priority = 0, byte proto = 0, (ushort Value, ushort Mask) sport = default,
         (ushort Value, ushort Mask) dport = default, bool protect = true, PolicyAction action = PolicyAction.Allow, XfrmMark mark = default,
-        int ifindex = 0, uint ifId = 0, PolicyDirection direction = PolicyDirection.Out)
+        int ifindex = 0, uint ifId = 0, PolicyDirection direction = PolicyDirection.Out, PolicyType type = PolicyType.Main)
     {
         (IPAddress s, byte sl) = Prefix(source);
         (IPAddress d, byte dl) = Prefix(destination);
         return new Policy
         {
+            Type = type,
             Direction = direction,
             Priority = priority,
             Action = action,
