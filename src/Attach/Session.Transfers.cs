@@ -219,7 +219,7 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        Errno errno = socket.Call(s => s.TakePendingError(), Errno.None);
+        Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
         {
             return errno;
@@ -232,6 +232,20 @@ internal sealed partial class Session
         return Answer.Continue;
     }
 
+    /// <summary>
+    /// What has been read so far makes room for the next part of a dump (<c>netlink_recvmsg</c>), which must be there when this receive looks;
+    /// and an error that waits is told first.
+    /// </summary>
+    private Errno BeginReceive(EmulatedSocket socket)
+    {
+        if (socket.SpaceReported)
+        {
+            socket.ReportSpace();
+            _context.Sockets.Refresh(socket);
+        }
+        return socket.Call(static s => s.TakePendingError(), Errno.None);
+    }
+
     /// <summary>read(2) and readv(2): to tell of an overflow (<c>sk_err</c>).</summary>
     private Answer Read(in SeccompNotification call)
     {
@@ -239,7 +253,7 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        Errno errno = socket.Call(s => s.TakePendingError(), Errno.None);
+        Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
         {
             return errno;
@@ -261,7 +275,7 @@ internal sealed partial class Session
         {
             return answer;
         }
-        Errno errno = socket.Call(s => s.TakePendingError(), Errno.None);
+        Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
         {
             return errno;
@@ -296,7 +310,7 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        Errno errno = socket.Call(s => s.TakePendingError(), Errno.None);
+        Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
         {
             return errno;
