@@ -232,18 +232,21 @@ internal sealed partial class Session
         return Answer.Continue;
     }
 
-    /// <summary>
-    /// What has been read so far makes room for the next part of a dump (<c>netlink_recvmsg</c>), which must be there when this receive looks;
-    /// and an error that waits is told first.
-    /// </summary>
+    /// <summary>An error that waits is told first.</summary>
     private Errno BeginReceive(EmulatedSocket socket)
+    {
+        MakeRoom(socket);
+        return socket.Call(static s => s.TakePendingError(), Errno.None);
+    }
+
+    /// <summary>What has been read so far makes room for the next part of a dump (<c>netlink_recvmsg</c>), which must be there when a receive looks.</summary>
+    private void MakeRoom(EmulatedSocket socket)
     {
         if (socket.SpaceReported)
         {
             socket.ReportSpace();
             _context.Sockets.Refresh(socket);
         }
-        return socket.Call(static s => s.TakePendingError(), Errno.None);
     }
 
     /// <summary>read(2) and readv(2): to tell of an overflow (<c>sk_err</c>).</summary>
@@ -300,6 +303,7 @@ internal sealed partial class Session
         {
             return null;
         }
+        MakeRoom(socket);
         ProgramReceive receive = new(_listener, _memory, socket, end, call.Id, (int)call.ThreadId, Pointer(call, 1), header, vectors, Int(call, 2));
         return receive.Start(_waitKillable);
     }

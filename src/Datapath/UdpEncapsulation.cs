@@ -26,8 +26,7 @@ public static class UdpEncapsulation
         ReadOnlySpan<byte> saddr = sa.Saddr.Bytes, daddr = sa.Id.Daddr.Bytes;
         if (v4)
         {
-            Ipv4View.Write(packet, 0, 0, Ipv4View.DontFragmentBit, PacketSockets.DefaultHopLimit, saddr, daddr);
-            Ipv4View.Complete(packet, header + datagram.Length, IpProtocol.Udp);
+            Ipv4View.WriteWhole(packet, 0, header + datagram.Length, 0, Ipv4View.DontFragmentBit, PacketSockets.DefaultHopLimit, IpProtocol.Udp, saddr, daddr);
         }
         else
         {

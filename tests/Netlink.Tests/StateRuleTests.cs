@@ -104,9 +104,7 @@ public sealed class StateRuleTests : IDisposable
         Assert.Equal(0, proto == IpProtocol.Esp
             ? Add(XfrmMsg.NewSa, info, [])
             : _client.Request(Client.Message(XfrmMsg.NewSa, NlMsgFlags.Ack, ++_seq, info, (XfrmAttr.AlgComp, deflate))));
-        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, Reqid = 1, ModeByte = (byte)XfrmMode.Tunnel };
-        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
-            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+        AddPolicyFor(info);
         XfrmUserMigrate entry = new()
         {
             OldDaddr = info.Id.Daddr,
@@ -125,6 +123,13 @@ public sealed class StateRuleTests : IDisposable
         Assert.Equal(before, _space.Sad.All);
     }
 
+    private void AddPolicyFor(in XfrmUserSaInfo info)
+    {
+        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, Reqid = 1, ModeByte = (byte)XfrmMode.Tunnel };
+        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
+            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+    }
+
     /// <summary>Linux 6.16: what moves may be given to a device too, of which there is none that could; refused, nothing has moved.</summary>
     [Theory]
     [InlineData(XfrmOffloadFlags.None, 0, null)]
@@ -134,9 +139,7 @@ public sealed class StateRuleTests : IDisposable
     {
         XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
         Assert.Equal(0, Add(XfrmMsg.NewSa, info, []));
-        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, Reqid = 1, ModeByte = (byte)XfrmMode.Tunnel };
-        Assert.Equal(0, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
-            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+        AddPolicyFor(info);
         XfrmUserMigrate entry = new()
         {
             OldDaddr = info.Id.Daddr,

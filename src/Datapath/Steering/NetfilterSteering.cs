@@ -491,7 +491,16 @@ public sealed partial class NetfilterSteering : ISteering
         });
     }
 
-    private Chain ChainOf(PolicyDirection direction, PolicyType type) => Array.Find(_chains, c => c.Direction == direction && c.Type == type)!;
+    private Chain ChainOf(PolicyDirection direction, PolicyType type)
+    {
+        int main = direction switch
+        {
+            PolicyDirection.Out => 0,
+            PolicyDirection.In => 2,
+            _ => 4,
+        };
+        return _chains[type == PolicyType.Main ? main : main + 1];
+    }
 
     /// <summary>
     /// Additions may be put off together, and so may removals. Where one kind follows the other they are two transactions: what is taken away
