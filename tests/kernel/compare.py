@@ -6,6 +6,7 @@ import json, os, struct, sys
 
 sys.path.insert(0, os.path.join(sys.argv[1], 'tools'))
 import cmp
+import packets
 
 FIRST_CHOSEN, MANY = 0x4000, 0x1000      # IPSEC_MANUAL_REQID_MAX + 1
 
@@ -90,8 +91,13 @@ def load(path):
             if isinstance(step.get('req'), dict) and step['req'].get('type') in ('UPDSA', 'UPDATE'):
                 # An expiry that the update makes due is told by a timer, before the update or after it.
                 step['out'].sort(key=lambda m: m.get('dec', {}).get('type') != 'EXPIRE')
-            if 'udp' in step and step.get('send_errno') in ('EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):
-                step['send_errno'] = 0      # a TUN takes what Linux refuses to send (docs/compat.md)
+            for name in ('wire', 'delivered', 'to_ike_socket', 'xfrm_stat'):
+                if name in step:
+                    step.setdefault('value', {})[name] = said(step[name]) if name == 'wire' else step[name]
+            if 'send' in step and step.get('send_errno') == 'EMSGSIZE':
+                del step['send_errno']      # Linux says so of the first that is too large, a TUN of the second (docs/compat.md)
+            if ('udp' in step or 'send' in step) and step.get('send_errno') in (0, 'EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):
+                del step['send_errno']      # a TUN takes what Linux refuses to send (docs/compat.md)
             for message in step['out']:
                 message.setdefault('vol', []).extend(chosen_reqids(message))
                 if compresses and message.get('dec', {}).get('type') == 'NEWSADINFO':
@@ -101,6 +107,23 @@ def load(path):
         record['compresses'] = compresses
         scenarios[record['name']] = record
     return scenarios
+
+
+def said(wire):
+    """What left, packet by packet; where an outer packet is cut differs, and so how often it is told."""
+    out = []
+    for packet in wire:
+        told = packets.told(bytes.fromhex(packet))
+        if told != ['fragment'] or out[-1:] != [told]:
+            out.append(told)
+    return out
+
+
+def unlike(a, b):
+    """The parts of two values that differ."""
+    if not isinstance(a, dict) or not isinstance(b, dict):
+        return a, b
+    return [{k: v.get(k) for k in a if a[k] != b.get(k)} for v in (a, b)]
 
 
 def paths(a, b, at=''):
@@ -126,7 +149,7 @@ def main():
             continue
         broken = [r.get('recorder_error', '').splitlines()[-1:] for r in (record, ours[name])]
         differences = cmp.diff(record, ours[name])
-        differences += [(i, 'value', a.get('value'), b.get('value')) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if a.get('value') != b.get('value')]
+        differences += [(i, 'value', *unlike(a.get('value'), b.get('value'))) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if a.get('value') != b.get('value')]
         differences += [(i, 'value', a.get('stdout'), b.get('stdout')) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if a.get('cmd', [''])[0] == 'sh' and a.get('stdout') != b.get('stdout')]
         if not differences and not record['compresses']:
             differences = [(i, 'datagrams', datagrams(a), datagrams(b)) for i, (a, b) in enumerate(zip(record['steps'], ours[name]['steps'])) if datagrams(a) != datagrams(b)]
@@ -135,7 +158,7 @@ def main():
         differing += 1
         print('%s:%s' % (name, ' '.join(map(str, broken)) if broken[0] != broken[1] else ''))
         for step, where, a, b in differences[:99 if verbose else 2]:
-            print('   step %d %s [%s]: %s   here: %s' % (step, record['steps'][step].get('what', ''), where, *(str(x)[:300] if where in ('datagrams', 'value') else cmp.sm(x)[:300] for x in (a, b))))
+            print('   step %d %s [%s]: %s   here: %s' % (step, record['steps'][step].get('what', ''), where, *(str(x)[:700] if where in ('datagrams', 'value') else cmp.sm(x)[:300] for x in (a, b))))
             if isinstance(a, list) and where not in ('datagrams', 'value'):
                 for x, y in zip(a, b):
                     if not cmp.same(x, y):

@@ -4,18 +4,85 @@
 {"socket": NAME, "family": f}                             an ordinary UDP socket
 {"option": [level, name], "on": NAME, "hex": value}       setsockopt on it ("get": true: getsockopt)
 {"gone": NAME}                                            closes it
-{"sock": NAME, "hex": ..., "take": n}                     of the answer only n datagrams are read until a step {"rest": NAME}"""
-import errno, os, socket, sys
+{"sock": NAME, "hex": ..., "take": n}                     of the answer only n datagrams are read until a step {"rest": NAME}
+{"inject": packet}                                        lets an IP packet in by the cable's far end, v1; "delivered" and "to_ike_socket" are what
+                                                          sockets got (payload, whence, TOS), "xfrm_stat" the counters that moved
+{"ike": true}                                             from now on sockets on port 4500 that take ESP in UDP
+{"send": {src, dst, sport, dport, len, ...}}              a datagram; "wire" is what left by v1"""
+import errno, fcntl, socket, struct, sys
 
 sys.path.insert(0, sys.argv[1])
 import record
 import xfrmlib as X
 
 
+EAR, IKE = 7000, 4500
+UDP_ENCAP, ESPINUDP = 100, 2
+
+
 class Run(record.Run):
     def __init__(self, opts):
         self.ordinary, self.held = {}, {}
+        self.cable, self.ears, self.ike = None, [], []
         super().__init__(opts)
+
+    def plug_in(self):
+        """A socket on the cable's far end, and one on each port where datagrams shall arrive."""
+        if self.cable is None:
+            self.cable = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            self.cable.bind(('v1', 3))
+            self.cable.setblocking(False)
+            self.far = hardware_address('v0')
+            self.ears = ears(EAR)
+
+    def inject(self, packet):
+        self.plug_in()
+        before = counters()
+        self.cable.send(self.far + b'\2\0\0\0\0\2' + (b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0') + packet)
+        out = self.drain(40)
+        after = counters()
+        return {'out': out, 'delivered': heard(self.ears), 'to_ike_socket': heard(self.ike), 'xfrm_stat': {k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)}}
+
+    def sent(self, u):
+        self.plug_in()
+        self.wire()
+        six = ':' in u['dst']
+        s, r = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM), {}
+        before = counters()
+        try:
+            if u.get('mark'):
+                s.setsockopt(socket.SOL_SOCKET, 36, u['mark'])
+            for option, value in u.get('options', []):
+                s.setsockopt(*option, value)
+            s.bind((u['src'], u.get('sport', 0)))
+            s.setblocking(False)
+            for _ in range(u.get('n', 1)):
+                try:
+                    s.sendto(bytes(i & 0xff for i in range(u['len'])), (u['dst'], u['dport']))
+                except OSError as e:
+                    r['send_errno'] = errno.errorcode[e.errno]
+        except OSError as e:
+            r['send_errno'] = errno.errorcode[e.errno]
+        finally:
+            s.close()
+        r['out'] = self.drain(40)
+        after = counters()
+        return dict(r, wire=self.wire(), xfrm_stat={k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)})
+
+    def wire(self):
+        """IP packets that came by the cable, neighbour discovery and multicast housekeeping left out."""
+        out = []
+        while True:
+            try:
+                frame, whence = self.cable.recvfrom(1 << 16)
+            except BlockingIOError:
+                return out
+            packet = frame[14:]
+            if whence[2] == 4 or frame[12:14] not in (b'\x08\0', b'\x86\xdd'):
+                continue
+            if (packet[0] >> 4 == 6 and packet[6] in (0, 58)) or (packet[0] >> 4 == 4 and packet[9] == 2):
+                continue
+            out.append(packet.hex())
 
     def is_netlink(self, name):
         return not name.startswith('pk')
@@ -63,6 +130,14 @@ class Run(record.Run):
                 s.setsockopt(record.SOL_NETLINK, 1, group)
             self.s[st['open']] = s
             self.port[s.getsockname()[0]] = st['open'].upper()
+        elif 'ike' in st:
+            self.ike = ears(IKE)
+            for s in self.ike:
+                s.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESPINUDP)
+        elif 'inject' in st:
+            return dict(r, inject=st['inject'], **self.inject(bytes.fromhex(st['inject'])))
+        elif 'send' in st:
+            return dict(r, send=st['send'], **self.sent(st['send']))
         elif 'rest' in st:
             self.held.pop(st['rest'], None)
         elif 'take' in st:
@@ -78,7 +153,7 @@ class Run(record.Run):
         return r
 
     def close(self):
-        for s in self.ordinary.values():
+        for s in [*self.ordinary.values(), *self.ears, *self.ike, *([self.cable] if self.cable else [])]:
             s.close()
         super().close()
 
@@ -93,6 +168,43 @@ class Once:
         if s is None:
             raise BlockingIOError
         return s.recv(size)
+
+
+def hardware_address(name):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        return fcntl.ioctl(s, 0x8927, struct.pack('16s16x', name.encode()))[18:24]
+
+
+def ears(port):
+    out = []
+    for family, address in ((socket.AF_INET, '0.0.0.0'), (socket.AF_INET6, '::')):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        if family == socket.AF_INET6:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+        else:
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        s.bind((address, port))
+        s.setblocking(False)
+        out.append(s)
+    return out
+
+
+def heard(sockets):
+    out = []
+    for s in sockets:
+        while True:
+            try:
+                payload, more, _, whence = s.recvmsg(1 << 16, 64)
+            except BlockingIOError:
+                break
+            out.append({'payload': payload.hex(), 'from': whence[:2], 'tos': more[0][2][0] if more else None})
+    return out
+
+
+def counters():
+    with open('/proc/net/xfrm_stat') as f:
+        return {name: int(value) for name, value in map(str.split, f)}
 
 
 record.Run = Run

@@ -10,6 +10,7 @@ import gzip, json, os, random, socket, struct, sys
 oracle, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 THEMES = os.environ.get('THEMES', '').split()
 sys.path.insert(0, os.path.join(oracle, 'tools'))
+import packets as P
 import xfrmlib as X
 
 NEWER = range(36, 50)                 # XFRMA_IPTFS_* (6.14) and what may follow
@@ -871,6 +872,263 @@ class Themes(Composer):
                 step['hex'] = message.bytes().hex()
             yield step
         yield from self.send('getsa_dump', 'getpolicy_dump')
+
+    # SAs and policies of a gateway or host, for packets that this side makes or takes itself
+    INNER = {2: ('192.168.1.1', '192.168.2.1'), 10: ('fd00:1::1', 'fd00:2::1')}
+    FLAGS = {'noecn': 1, 'decap-dscp': 2, 'nopmtudisc': 4, 'wildrecv': 8, 'icmp': 16, 'af-unspec': 32, 'align4': 64}
+
+    def cabled(self):
+        self.traffic = True
+        outer = {2: '10.0.0.%d', 10: '2001:db8::%d'}
+        self.at = {family: [name % i for i in (1, 2, 3)] for family, name in outer.items()}
+        lines = [' '.join(c[1:]) for c in self.WIRE] + ['neigh add %s lladdr 02:00:00:00:00:02 dev v0' % self.at[f][i] for f in (2, 10) for i in (1, 2)]
+        lines += ['link set lo up', 'addr add 192.168.2.1/32 dev lo', 'addr add fd00:2::1/128 dev lo nodad', 'route add 192.168.1.0/24 via 10.0.0.2 dev v0', 'route add fd00:1::/64 via 2001:db8::2 dev v0']
+        yield {'cmd': ['sh', '-c', "printf '%s\\n' " + ' '.join("'%s'" % line for line in lines) + ' | ip -batch -'], 'wait_ms': 100}
+
+    def chain(self, outward):
+        """One to three SAs, the one of the inner packet first, as templates are ordered. An SA's `inner` is the family within."""
+        self.outer = 10 if self.some(.3) else 2
+        peer, here = self.at[self.outer][1], self.at[self.outer][0]
+        src, dst = (here, peer) if outward else (peer, here)
+        kinds = self.pick(*[['esp']] * 10, ['ah'], ['ah'], ['esp', 'ah'], ['comp', 'esp'], ['esp', 'esp'], ['comp', 'esp', 'ah'])
+        tunnel = self.pick(0, 1, 1, 1, 4) if self.some(.9) else self.pick(0, 1)
+        self.inner = self.outer if tunnel == 0 or self.some(.8) else 12 - self.outer
+        chain = []
+        for number, kind in enumerate(kinds):
+            mode = tunnel if number == 0 else self.pick(0, 0, 0, 1)
+            mode = 1 if kind == 'ah' and mode == 4 else mode      # BEET with AH is broken in Linux
+            sa = {'kind': kind, 'proto': {'esp': 50, 'ah': 51, 'comp': 108}[kind], 'mode': mode, 'spi': 0x1000 + number, 'reqid': self.pick(1, 1, 1, 0), 'src': src, 'dst': dst, 'family': self.outer, 'seq': 0, 'high': None,
+                  'aead': kind == 'esp' and not outward and self.some(.15), 'flags': 0, 'encap': False, 'mark': [], 'id': []}
+            if mode and number == 0 and (self.inner != self.outer or self.some(.5)):
+                sa['flags'] |= 32
+            for name in self.FLAGS:
+                if self.some(.08):
+                    sa['flags'] |= self.FLAGS[name]
+            if kind == 'esp' and self.some(.2):
+                sa['encap'] = True
+            chain.append(sa)
+        if sum(sa['encap'] for sa in chain):
+            chain[-1]['encap'] = chain[-1]['kind'] == 'esp'
+            for sa in chain[:-1]:
+                sa['encap'] = False
+        return chain
+
+    def made_sa(self, sa, outward):
+        flags, more, window, replay = sa['flags'], [], self.pick(0, 32, 32, 32, 4), None
+        if sa['kind'] != 'comp' and self.some(.35):
+            esn = self.some(.6)
+            flags |= 128 if esn else 0
+            window = self.pick(32, 64, 64, 128, 0 if not esn else 32)
+            start = self.pick(0, 0, 0, 70, 0xfffffffd, 0xfffffff0) if esn else self.pick(0, 0, 70, 0xfffffffd)
+            high = self.pick(0, 0, 1) if esn else 0
+            sa['seq'], sa['high'] = start, high if esn else None
+            more.append(('REPLAY_ESN_VAL', X.esn(window, None, *((start, 0, high, 0) if outward else (0, start, 0, high)))))
+            window = 0
+        elif self.some(.2) and sa['kind'] != 'comp':
+            sa['seq'] = self.pick(70, 0xfffffffd)
+            more.append(('REPLAY_VAL', X.enc('xfrm_replay_state', **({'oseq': sa['seq']} if outward else {'seq': sa['seq'], 'bitmap': self.pick(0, 1, 0xffffffff)}))))
+        algorithms = [('ALG_COMP', X.algo('deflate', b''))] if sa['kind'] == 'comp' else [('ALG_AUTH_TRUNC', X.algo('hmac(sha256)', P.KEY, trunc=128))]
+        if sa['kind'] == 'esp':
+            algorithms = [('ALG_AEAD', X.algo('rfc4106(gcm(aes))', P.GCM_KEY, icv=128))] if sa['aead'] else algorithms + [('ALG_CRYPT', X.algo('ecb(cipher_null)', b''))]
+        if sa['encap']:
+            more.append(('ENCAP', X.enc('xfrm_encap_tmpl', encap_type=2, encap_sport=4500, encap_dport=4500)))
+        more += [('SA_EXTRA_FLAGS', X.u32(self.pick(1, 2, 3)))] * self.some(.1) + [('SA_DIR', bytes([2 if outward else 1]))] * self.some(.1)
+        if outward:
+            more += [('TFCPAD', X.u32(self.pick(10, 100, 3000)))] * (sa['kind'] == 'esp' and self.some(.12))
+        else:
+            more += [('MTIMER_THRESH', X.u32(self.pick(1, 100)))] * (sa['encap'] and self.some(.2)) + [('REPLAY_THRESH', X.u32(self.pick(1, 3)))] * self.some(.1)
+        more += [('SET_MARK', X.u32(self.pick(1, 0x101)))] * self.some(.06)
+        inner = [P.ipaddress.ip_address(a) for a in self.ends_of(outward)]
+        whole = 128 if self.inner == 10 else 32
+        # BEET mode has the inner addresses from there.
+        sel = X.enc('xfrm_selector') if sa['mode'] != 4 and self.some(.75) else X.enc('xfrm_selector', saddr=str(inner[0]), daddr=str(inner[1]), family=self.inner, prefixlen_s=whole, prefixlen_d=self.pick(whole, whole - 8) if sa['mode'] != 4 else whole, proto=self.pick(0, 0, 0, 17, 6))
+        lft = UNLIMITED if self.some(.8) else dict(UNLIMITED, **{self.pick('soft_packet_limit', 'hard_packet_limit', 'soft_byte_limit', 'hard_byte_limit'): self.pick(1, 2, 3, 100, 300)})
+        self.bursts = [1] if lft is not UNLIMITED else self.bursts      # the timer that deletes the SA runs between two packets, or later
+        info = X.enc('xfrm_usersa_info', sel=sel, id={'daddr': sa['dst'], 'spi': sa['spi'], 'proto': sa['proto']}, saddr=sa['src'] if outward or self.some(.95) else ('::' if self.outer == 10 else '0.0.0.0'), lft=lft, family=sa['family'], mode=sa['mode'],
+                     reqid=sa['reqid'], replay_window=window, flags=flags)
+        self.sas.append(sa)
+        return self.made('newsa', self.nl('NEWSA', info, *algorithms, *sa['mark'], *sa['id'], *more))
+
+    def ends_of(self, outward):
+        """Of the packet within: behind the gateways, or the gateways' own."""
+        src, dst = self.INNER[self.inner] if self.far else (self.at[self.inner][1], self.at[self.inner][0])
+        return (dst, src) if outward else (src, dst)
+
+    def policy_for(self, chain, outward):
+        src, dst = self.ends_of(outward)
+        whole = 128 if self.inner == 10 else 32
+        templates = []
+        for sa in chain:
+            fields = dict(id={'daddr': sa['dst'] if sa['mode'] else '0', 'spi': 0, 'proto': sa['proto']}, family=sa['family'], saddr=sa['src'] if sa['mode'] else '0', reqid=sa['reqid'], mode=sa['mode'], optional=sa['kind'] == 'comp' or self.some(.05), aalgos=0xffffffff, ealgos=0xffffffff, calgos=0xffffffff)
+            if self.some(.12):
+                fields.update(self.pick({'reqid': 7}, {'mode': 1 - sa['mode'] if sa['mode'] < 2 else 1}, {'saddr': self.at[self.outer][2]}, {'id': {'daddr': '0', 'spi': 0, 'proto': sa['proto']}}, {'optional': 1}, {'id': {'daddr': sa['dst'], 'spi': 0x1000, 'proto': sa['proto']}}, {'aalgos': 0}, {'saddr': '0'}))
+            templates.append(X.enc('xfrm_user_tmpl', **fields))
+        if self.some(.08):
+            templates = self.pick([], templates[:-1], templates[::-1], templates + templates[:1])
+        sel = X.enc('xfrm_selector', saddr=src, daddr=dst, family=self.inner, prefixlen_s=self.pick(whole, 16, 0), prefixlen_d=self.pick(whole, 16, 0), proto=self.pick(0, 0, 0, 17), **self.pick({}, {}, {}, {'dport': 7000, 'dport_mask': 0xffff}, {'sport': 1111, 'sport_mask': 0xffff}))
+        direction = 1 if outward else self.pick(0, 0, 0, 0, 0, 0, 0, 2)
+        policy = {'sel': sel, 'dir': direction, 'index': 0, 'more': [], 'templates': templates}
+        self.policies.append(policy)
+        info = X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 8, 1, 2))
+        return self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', b''.join(templates))] if templates else [])))
+
+    # Packets that come in
+    def arrivals(self):
+        self.far = self.some(.6)
+        yield from self.cabled()
+        chain = self.chain(False)
+        self.far = self.far and chain[0]['mode'] > 0
+        if any(sa['mode'] for sa in chain[1:]):
+            # So both have what the module for these devices adds.
+            yield {'cmd': ['ip', 'link', 'add', 'xf0', 'type', 'xfrm', 'if_id', '77'], 'wait_ms': 50}
+        if chain[-1]['encap'] or self.some(.1):
+            yield {'ike': True, 'what': 'ike'}
+        if self.some(.05):
+            yield self.made('default', self.nl('SETDEFAULT', bytes(self.pick(0, 1, 2, 2) for _ in range(3))))
+        steps = [self.made_sa(sa, False) for sa in chain]
+        if self.some(.9):
+            steps.append(self.policy_for(chain, False))
+        if self.some(.15):
+            steps.append(self.policy_for(chain[:1], False))
+        self.r.shuffle(steps) if self.some(.2) else None
+        yield from steps
+        for _ in range(self.r.randint(3, 8)):
+            if self.some(.85):
+                for packet, what in self.arriving(chain):
+                    yield {'inject': packet.hex(), 'what': what}
+            else:
+                yield from self.send(self.pick('getsa_dump', 'getsa', 'delsa', 'getae', 'getpolicy_dump', 'delpolicy', 'expire'))
+        yield from self.send('getsa_dump')
+
+    def arriving(self, chain):
+        """Mostly as a peer would send it; else wrong in one way."""
+        wrong = self.pick(*[''] * 14, 'bit', 'icv', 'short', 'spi', 'pad', 'pad length', 'following', 'inner cut', 'inner long', 'source', 'old', 'again', 'jump', 'port', 'fragments', 'plain', 'marker', 'keepalive', 'raw or udp', 'sum', 'extra', 'to other', 'options', 'empty', 'version', 'outer')
+        src, dst = self.ends_of(False)
+        if wrong == 'source':
+            src = self.INNER[self.inner][0] if not self.far else self.at[self.inner][2]
+        if wrong == 'to other':
+            dst = self.at[self.inner][0] if self.far else self.INNER[self.inner][1]
+        tos, outer_tos = self.pick(*[0] * 5, 1, 2, 3, 0xb8, 0xbb), self.pick(*[0] * 5, 1, 2, 3, 0xb8, 0xba)
+        data = bytes((7 * i) & 0xff for i in range(self.pick(0, 8, 8, 8, 50, 61, 300)))
+        if chain[0]['kind'] == 'comp' and self.some(.5):
+            data = b'compress ' * 30
+        packet = P.ip(src, dst, P.UDP, P.udp(src, dst if wrong != 'sum' else src, 1111, self.pick(7000, 7000, 7000, 7001) if wrong == 'port' else 7000, data, self.some(.8) or self.inner == 10), tos=tos, ttl=self.pick(64, 1, 255), length=None if wrong != 'inner long' else 9000,
+                      options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'')
+        if wrong == 'inner cut':
+            packet = packet[:self.pick(1, 19, 20, 24, 27, 39, 40)]
+        if wrong == 'version':
+            packet = bytes([packet[0] ^ 0x20]) + packet[1:]
+        if wrong == 'plain':
+            yield packet, wrong
+            return
+        for number, sa in enumerate(chain):
+            last = number == len(chain) - 1
+            packet = self.protected(sa, packet, wrong if last or self.some(.3) else '', outer_tos if last else 0, last)
+            if packet is None:
+                return
+        if wrong == 'fragments' and self.outer == 2 and len(packet) > 60:
+            yield from ((f, wrong) for f in P.fragments(packet, self.pick(16, 24, 40)))
+            return
+        if wrong == 'short':
+            packet = packet[:-self.pick(1, 2, 4, 12, 16, 20, 30, 44)]
+            if packet[0] >> 4 == 6:
+                packet = packet[:4] + struct.pack('>H', max(0, len(packet) - 40)) + packet[6:]
+            else:
+                packet = bytearray(packet)
+                struct.pack_into('>HxxxxxxH', packet, 2, len(packet), 0)
+                struct.pack_into('>H', packet, 10, P.checksum(bytes(packet[:20])))
+                packet = bytes(packet)
+        yield packet, wrong or 'well'
+
+    def protected(self, sa, packet, wrong, tos, last):
+        sequence, high = self.numbered(sa, wrong)
+        tunnel, size, following = sa['mode'] == 1, 0, 0
+        if not tunnel:
+            if len(packet) < 20 or not 20 <= P.header(packet)[0] <= len(packet):
+                return None
+            size, _, following = P.header(packet)
+        if wrong == 'following':
+            following = self.pick(59, 6, 17, 4, 41, 0, 50)
+        src, dst = sa['src'], sa['dst']
+        if wrong == 'outer':
+            src = self.at[self.outer][2]
+        within = 4 if packet and packet[0] >> 4 == 4 else 41
+        if wrong == 'following' and tunnel:
+            within = following
+        spi = sa['spi'] ^ (0x4000 if wrong == 'spi' else 0)
+        if sa['kind'] == 'comp':
+            payload, number = (packet, within) if tunnel else (packet[size:], following)
+            small = P.deflate(payload)
+            if len(small) + 4 >= len(payload) or self.some(.1):
+                return P.ip(src, dst, within, packet, tos=tos) if tunnel else packet
+            if wrong == 'bit':
+                small = small[:5] + bytes([small[5] ^ 0x10]) + small[6:]
+            comp = struct.pack('>BBH', number, 0, spi & 0xffff) + small
+            return P.ip(src, dst, P.COMP, comp, tos=tos) if tunnel else P.between(packet, P.COMP, b'', comp)
+        if sa['kind'] == 'ah':
+            if tunnel:
+                packet = P.ip(src, dst, within, packet, tos=tos)
+            elif sa['mode'] == 4:
+                packet = P.ip(src, dst, following, packet[size:], tos=tos)
+            packet = P.authenticated(packet, spi, sequence, high, sa['flags'] & 64 != 0)
+            if wrong in ('bit', 'icv'):
+                at = P.header(packet)[0] + 12 + self.pick(0, 15) if wrong == 'icv' else len(packet) - 1
+                packet = packet[:at] + bytes([packet[at] ^ 1]) + packet[at + 1:]
+            return packet
+        payload, number = (packet, within) if tunnel else (packet[size:], following)
+        if wrong == 'empty':
+            payload = b''
+        data = P.esp(spi, sequence, payload, number, high, sa['aead'], pad=bytes(self.pick(2, 3, 6, 10)) if wrong == 'pad' else None, pad_length=self.pick(0, 100, 255) if wrong == 'pad length' else None,
+                     extra=bytes(self.pick(4, 40)) if wrong == 'extra' else b'')
+        if wrong in ('bit', 'icv'):
+            at = 8 + self.pick(0, 3, 8) if wrong == 'bit' else len(data) - self.pick(1, 16)
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+        if last and sa['encap'] != (wrong == 'raw or udp'):
+            if wrong == 'marker':
+                data = bytes(4) + data[4:]
+            if wrong == 'keepalive':
+                data = self.pick(b'\xff', b'\xff\xff', b'\xff\0', b'', b'\1', b'\1\2\3\4', b'\1\2\3\4\5\6\7\10')
+            data = P.udp(src, dst, self.pick(4500, 4501) if wrong == 'port' else 4500, 4500, data, self.outer == 10 or self.some(.3))
+            return P.ip(src, dst, P.UDP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.UDP, b'', data)
+        return P.ip(src, dst, P.ESP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.ESP, b'', data)
+
+    def numbered(self, sa, wrong):
+        """The next sequence number, or another."""
+        whole = ((sa['high'] or 0) << 32) + sa['seq']
+        if wrong == 'again':
+            pass
+        elif wrong == 'old':
+            whole = max(whole - self.pick(1, 2, 31, 32, 33, 63, 64, 130), 0)
+        else:
+            whole += self.pick(2, 33, 65, 200, 1 << 31) if wrong == 'jump' else 1
+            sa['seq'], sa['high'] = whole & 0xffffffff, None if sa['high'] is None else whole >> 32 & 0xffffffff
+        return whole & 0xffffffff, None if sa['high'] is None else whole >> 32 & 0xffffffff
+
+    # Packets that go out, byte for byte
+    def departures(self):
+        self.far = self.some(.5)
+        yield from self.cabled()
+        chain = self.chain(True)
+        self.far = self.far and chain[0]['mode'] > 0
+        steps = [self.made_sa(sa, True) for sa in chain]
+        if self.some(.95):
+            steps.append(self.policy_for(chain, True))
+        if self.some(.15):
+            steps.append(self.policy_for(chain[:1], True))
+        self.r.shuffle(steps) if self.some(.2) else None
+        yield from steps
+        src, dst = self.ends_of(True)
+        for _ in range(self.r.randint(3, 8)):
+            if self.some(.85):
+                six = self.inner == 10
+                # Sent with DF, as the identification would be chance; larger ones are cut by the sender.
+                size = self.pick(0, 8, 8, 50, 61, 300, 1300, 2000, *[] if six else [1350, 1372, 1400, 1430, 1472])
+                largest = 1300      # more may not fit, which a TUN tells a moment later
+                options = [((41, 23) if six else (0, 10), self.pick(2, 2, 2, 3, 1, 0) if self.some(.3) and size <= largest else 0 if size > largest else 2)] + [((41, 67) if six else (0, 1), self.pick(1, 2, 0xb8, 0xbb, 4))] * self.some(.3) + [((41, 16) if six else (0, 2), self.pick(1, 3, 255))] * self.some(.3)
+                yield {'send': {'src': src, 'dst': dst, 'sport': self.pick(1111, 1111, 2222), 'dport': self.pick(7000, 7000, 7000, 9), 'len': size, 'options': options, 'mark': self.pick(0, 0, 0, 0, 1), 'n': self.r.choice(self.bursts)}, 'what': 'send'}
+            else:
+                yield from self.send(self.pick('getsa_dump', 'getsa', 'delsa', 'getae', 'getpolicy_dump', 'delpolicy', 'expire', 'flushsa'))
+        yield from self.send('getsa_dump')
 
     # Larval SAs
     def larval(self):
