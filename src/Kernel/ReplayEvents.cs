@@ -6,7 +6,7 @@ internal static class ReplayEvents
     private const uint ReasonReplay = 16, ReasonTimer = 32;   // XFRM_AE_CR, XFRM_AE_CE
 
     /// <summary>After the sequence numbers moved: XFRM_REPLAY_UPDATE.</summary>
-    public static void OnUpdate(XfrmNamespace space, SecurityAssociation sa, ReplayState now, in XfrmLifetimeCur lifetime)
+    public static void OnUpdate(XfrmNamespace space, SecurityAssociation sa, ReplayState now, in SaCounts counts)
     {
         if (sa.State == SaState.Dead || !space.KeyManagers.ListensForAevents)
         {
@@ -16,11 +16,11 @@ internal static class ReplayEvents
         {
             if (sa.Timer.ReplayDeferred)
             {
-                Tell(space, sa, now, ReasonTimer, lifetime);
+                Tell(space, sa, now, ReasonTimer, counts);
             }
             return;
         }
-        Tell(space, sa, now, ReasonReplay, lifetime);
+        Tell(space, sa, now, ReasonReplay, counts);
     }
 
     /// <summary>The timer of <c>replay_maxage</c> fired: XFRM_REPLAY_TIMEOUT.</summary>
@@ -38,10 +38,10 @@ internal static class ReplayEvents
         sa.Timer.ReplayDeferred = true;
     }
 
-    private static void Tell(XfrmNamespace space, SecurityAssociation sa, ReplayState now, uint reason, XfrmLifetimeCur? lifetime = null)
+    private static void Tell(XfrmNamespace space, SecurityAssociation sa, ReplayState now, uint reason, SaCounts? counts = null)
     {
         sa.LastNotifiedReplay = now;
-        space.KeyManagers.Notify(new SaEvent(SaEventKind.NewAe, sa) { AeventFlags = reason, Replay = now, Lifetime = lifetime });
+        space.KeyManagers.Notify(new SaEvent(SaEventKind.NewAe, sa) { AeventFlags = reason, Replay = now, Counts = counts });
         if (space.Timers.ArmReplay(sa, sa.ReplayMaxAge))
         {
             sa.Timer.ReplayDeferred = false;

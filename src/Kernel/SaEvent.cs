@@ -21,6 +21,6 @@ public readonly record struct SaEvent(SaEventKind Kind, SecurityAssociation? Sa)
     /// <summary>The replay state that goes with a NewAe.</summary>
     public ReplayState? Replay { get; init; }
 
-    /// <summary>NewAe and Expire that a packet caused: the counters before that packet was counted, as Linux tells them. Null: those of now.</summary>
-    public XfrmLifetimeCur? Lifetime { get; init; }
+    /// <summary>NewAe and Expire that a packet caused: what was counted before that packet, as Linux tells it. Null: what is counted now.</summary>
+    public SaCounts? Counts { get; init; }
 }

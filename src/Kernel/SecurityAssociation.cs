@@ -201,6 +201,8 @@ public sealed class SecurityAssociation : DatabaseEntry<SecurityAssociation>, ID
         IntegrityFailed = (uint)Volatile.Read(ref _statIntegrityFailed),
     };
 
+    public SaCounts Counts => new(CurrentLifetime, Stats);
+
     public ulong UseTime => (ulong)Interlocked.Read(ref _useTime);
 
     internal SaTimer Timer;

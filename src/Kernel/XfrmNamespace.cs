@@ -114,7 +114,7 @@ public sealed class XfrmNamespace : IDisposable
             // The next packet looks for one that is not dying (xfrm_state_look_at).
             BumpGeneration();
         }
-        Post(new PacketEvent { Kind = hard ? PacketEventKind.HardExpire : PacketEventKind.SoftExpire, Sa = sa, Lifetime = sa.CurrentLifetime });
+        Post(new PacketEvent { Kind = hard ? PacketEventKind.HardExpire : PacketEventKind.SoftExpire, Sa = sa, Counts = sa.Counts });
     }
 
     /// <summary>The packet path found a template without SA.</summary>
@@ -126,7 +126,7 @@ public sealed class XfrmNamespace : IDisposable
 
     /// <summary>Sequence numbers moved while somebody listens for AEVENTs; said before the packet is counted. By the time it is told they may have moved on.</summary>
     public void PostReplay(SecurityAssociation sa) =>
-        Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Replay = sa.Replay.Snapshot(), Lifetime = sa.CurrentLifetime });
+        Post(new PacketEvent { Kind = PacketEventKind.Replay, Sa = sa, Replay = sa.Replay.Snapshot(), Counts = sa.Counts });
 
     /// <summary>Runs what the packet path posted and what is due. Tests call it themselves; otherwise it runs by itself.</summary>
     public void RunPending()
@@ -146,11 +146,11 @@ public sealed class XfrmNamespace : IDisposable
     }
 
     /// <summary>An SA's limit was reached: a soft one is told, a hard one deletes it. Under the gate.</summary>
-    public void ExpireNow(SecurityAssociation sa, bool hard, uint portId = 0, XfrmLifetimeCur? lifetime = null)
+    public void ExpireNow(SecurityAssociation sa, bool hard, uint portId = 0, SaCounts? counts = null)
     {
         if (!hard || Sad.Delete(sa))
         {
-            KeyManagers.Notify(new SaEvent(SaEventKind.Expire, sa) { Hard = hard, PortId = portId, Lifetime = lifetime });
+            KeyManagers.Notify(new SaEvent(SaEventKind.Expire, sa) { Hard = hard, PortId = portId, Counts = counts });
         }
     }
 
@@ -186,10 +186,10 @@ public sealed class XfrmNamespace : IDisposable
         switch (posted.Kind)
         {
             case PacketEventKind.SoftExpire when posted.Sa!.State == SaState.Valid:
-                ExpireNow(posted.Sa, hard: false, lifetime: posted.Lifetime);
+                ExpireNow(posted.Sa, hard: false, counts: posted.Counts);
                 break;
             case PacketEventKind.HardExpire:
-                ExpireNow(posted.Sa!, hard: true, lifetime: posted.Lifetime);
+                ExpireNow(posted.Sa!, hard: true, counts: posted.Counts);
                 break;
             case PacketEventKind.Acquire when !posted.Policy!.IsDead:
                 Resolver.Acquire(posted.Policy, posted.Flow, posted.Pcpu);
@@ -198,7 +198,7 @@ public sealed class XfrmNamespace : IDisposable
                 Mappings.Tell(this, posted.Sa!, posted.Address, posted.Port);
                 break;
             case PacketEventKind.Replay:
-                ReplayEvents.OnUpdate(this, posted.Sa!, posted.Replay!, posted.Lifetime);
+                ReplayEvents.OnUpdate(this, posted.Sa!, posted.Replay!, posted.Counts);
                 break;
         }
     }
@@ -214,7 +214,7 @@ public sealed class XfrmNamespace : IDisposable
         public uint? Pcpu { get; init; }
         public XfrmAddress Address { get; init; }
         public Be16 Port { get; init; }
-        public XfrmLifetimeCur Lifetime { get; init; }
+        public SaCounts Counts { get; init; }
         public ReplayState? Replay { get; init; }
     }
 }

@@ -39,10 +39,10 @@ internal sealed class NetlinkKeyManager(NetlinkNamespace space) : IKeyManager
                 WriteFlush(writer, notification);
                 break;
             case { Kind: SaEventKind.Expire, Sa: { } sa }:
-                StateMessages.WriteExpire(writer, notification.PortId, sa, notification.Hard, notification.Lifetime);
+                StateMessages.WriteExpire(writer, notification.PortId, sa, notification.Hard, notification.Counts);
                 break;
             case { Kind: SaEventKind.NewAe, Sa: { } sa }:
-                StateMessages.WriteAevent(writer, notification.Seq, notification.PortId, sa, (XfrmAeFlags)notification.AeventFlags, notification.Replay ?? sa.Replay.Snapshot(), notification.Lifetime);
+                StateMessages.WriteAevent(writer, notification.Seq, notification.PortId, sa, (XfrmAeFlags)notification.AeventFlags, notification.Replay ?? sa.Replay.Snapshot(), notification.Counts?.Lifetime);
                 break;
             default:
                 return;

@@ -28,10 +28,13 @@ internal static class StateMessages
     }
 
     /// <summary>EXPIRE: <c>build_expire</c>.</summary>
-    public static void WriteExpire(NlWriter writer, uint portId, SecurityAssociation sa, bool hard, XfrmLifetimeCur? lifetime)
+    public static void WriteExpire(NlWriter writer, uint portId, SecurityAssociation sa, bool hard, SaCounts? counts)
     {
         XfrmUserSaInfo state = InfoOf(sa);
-        state.Curlft = lifetime ?? state.Curlft;
+        if (counts is { } then)
+        {
+            (state.Curlft, state.Stats) = (then.Lifetime, then.Stats);
+        }
         int start = writer.BeginMessage(XfrmMsg.Expire, NlMsgFlags.None, 0, portId, new XfrmUserExpire { State = state, Hard = hard ? (byte)1 : (byte)0 });
         WriteMark(writer, sa.Mark);
         WriteIfId(writer, sa.IfId);

@@ -21,7 +21,7 @@ internal sealed class PfKeyKeyManager(PfKeyNamespace space) : IKeyManager
         switch (notification)
         {
             case { Kind: SaEventKind.Expire, Sa: { } sa }:
-                TellExpired(sa, notification.Hard, notification.Lifetime);
+                TellExpired(sa, notification.Hard, notification.Counts?.Lifetime);
                 break;
             case { Kind: SaEventKind.New, Sa: { } sa }:
                 Tell(SadbType.Add, sa, notification);
