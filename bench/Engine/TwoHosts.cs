@@ -92,6 +92,8 @@ internal sealed class TwoHosts : IDisposable
 
         public bool HasInterface(uint ifId) => false;
 
+        public bool ChecksEachTunnel => false;
+
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
     }
 

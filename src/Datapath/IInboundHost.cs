@@ -11,6 +11,9 @@ public interface IInboundHost
     /// <summary>A device of this if_id exists: packets of its SAs arrive there, and policies are looked up with the if_id (<c>xfrmi_decode_session</c>).</summary>
     bool HasInterface(uint ifId);
 
+    /// <summary>A device of kind xfrm exists, and so what Linux's module for them adds: policy is asked before ESP that came out of a tunnel (<c>xfrmi_input</c>).</summary>
+    bool ChecksEachTunnel { get; }
+
     /// <summary>A tunnel device of the host's takes plain IP in IP of these two families (ipip, sit, ip6_tunnel), before XFRM looks at it.</summary>
     bool HasTunnelDevice(ushort outerFamily, ushort innerFamily);
 }

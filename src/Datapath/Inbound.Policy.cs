@@ -14,17 +14,25 @@ public sealed partial class Inbound
     /// <param name="mark">Its mark.</param>
     public bool Allows(Span<byte> packet, uint mark)
     {
-        _depth = 0;
+        _depth = _verified = 0;
         return TryJudge(packet, mark, 0, out _);
     }
 
     /// <summary><c>xfrm_policy_check</c> in the direction that the packet takes.</summary>
     private InboundResult Judge(Span<byte> packet, uint mark)
     {
-        uint ifId = _path[_depth - 1].IfId;
-        ifId = ifId != 0 && host.HasInterface(ifId) ? ifId : 0;
+        uint ifId = InterfaceOf(_path[_depth - 1]);
         return TryJudge(packet, mark, ifId, out PolicyDirection direction) ? new InboundResult(true, direction, ifId) : default;
     }
+
+    /// <summary>The check of a packet that came out of a tunnel and is protected once more. What it finds in order the next one may pass over.</summary>
+    private bool PassesBetween(in PacketSlot packet, in Arrival layer)
+    {
+        Span<byte> whole = packet.Buffer.AsSpan(layer.HeaderAt, layer.HeaderLength + packet.Length);
+        return TryJudge(whole, packet.Mark, InterfaceOf(_path[_depth - 1]), out _);
+    }
+
+    private uint InterfaceOf(SecurityAssociation sa) => sa.IfId != 0 && host.HasInterface(sa.IfId) ? sa.IfId : 0;
 
     private bool TryJudge(Span<byte> packet, uint mark, uint ifId, out PolicyDirection direction)
     {
@@ -59,7 +67,7 @@ public sealed partial class Inbound
             return false;
         }
         Flow? embedded = flow.Proto is NextHeader.Icmp or NextHeader.Icmpv6 && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
-        if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, out XfrmCounter? counter))
+        if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, ref _verified, out XfrmCounter? counter))
         {
             if (mayBeKnown)
             {
@@ -88,7 +96,7 @@ public sealed partial class Inbound
         {
             return false;
         }
-        if (InboundPolicyCheck.Allows(space, quoted, PolicyDirection.In, _path.AsSpan(0, _depth), embedded: null, out XfrmCounter? counter))
+        if (InboundPolicyCheck.Allows(space, quoted, PolicyDirection.In, _path.AsSpan(0, _depth), embedded: null, ref _verified, out XfrmCounter? counter))
         {
             Dropped = null;
             return true;

@@ -17,7 +17,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
 {
     private readonly Dictionary<SecurityAssociation, InboundSa> _links = new(ReferenceEqualityComparer.Instance);
     private readonly SecurityAssociation[] _path = new SecurityAssociation[SecurityAssociation.MaxDepth];
-    private int _depth;
+    private int _depth, _verified;
     private Be32 _spi;
     private InboundSa? _last;
     private int _lastGeneration;
@@ -38,7 +38,7 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
         Arrival layer = arrival;
         uint mark = packet.Mark;
         bool fixChecksum = false;
-        _depth = 0;
+        _depth = _verified = 0;
         _spi = default;
         _now = now;
         Dropped = null;
@@ -106,7 +106,15 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
             switch (Undo(ref packet, ref layer, sa, next))
             {
                 case ModeOutcome.Again:
-                    mark = sa.Mode == XfrmMode.Transport ? mark : packet.Mark;
+                    if (sa.Mode == XfrmMode.Transport)
+                    {
+                        continue;
+                    }
+                    mark = packet.Mark;
+                    if (host.ChecksEachTunnel && layer.Proto == IpProtocol.Esp && !PassesBetween(packet, layer))
+                    {
+                        return default;
+                    }
                     continue;
                 case ModeOutcome.Done:
                     if (fixChecksum)

@@ -11,9 +11,10 @@ public static class InboundPolicyCheck
     /// <param name="direction">In for packets to this host, Fwd for others.</param>
     /// <param name="path">The SAs in the order in which they were applied (outermost first): <c>sec_path</c>.</param>
     /// <param name="embedded">The flow of the packet inside an ICMP error, reversed; null for all others.</param>
+    /// <param name="verified">How many of them an earlier check found in order (<c>sec_path.verified_cnt</c>): a tunnel may lie in another that has a policy of its own.</param>
     /// <param name="counter">Why it must be dropped; null where Linux counts nothing.</param>
     /// <returns>Whether the packet passes.</returns>
-    public static bool Allows(XfrmNamespace space, in Flow flow, PolicyDirection direction, ReadOnlySpan<SecurityAssociation> path, Flow? embedded, out XfrmCounter? counter)
+    public static bool Allows(XfrmNamespace space, in Flow flow, PolicyDirection direction, ReadOnlySpan<SecurityAssociation> path, Flow? embedded, ref int verified, out XfrmCounter? counter)
     {
         counter = null;
         for (int i = path.Length - 1; i >= 0; i--)
@@ -53,15 +54,16 @@ public static class InboundPolicyCheck
             counter = XfrmCounter.InBufferError;
             return false;
         }
-        int next = 0;
+        Walk walk = new(path, verified, flow.Family, policy.IfId);
         bool fits = main is not null && flow.Family == AddressFamily.Inet6
-            ? ConsumeSorted(policy, main, path, ref next)
-            : (main is null || Consume(main, path, ref next, policy.IfId)) && Consume(policy, path, ref next, policy.IfId);
-        if (!fits || HasTunnel(path[next..]))
+            ? walk.TryConsumeSorted(policy, main)
+            : (main is null || walk.TryConsume(main)) && walk.TryConsume(policy);
+        if (!fits || HasTunnel(path[walk.Next..]))
         {
             counter = XfrmCounter.InTmplMismatch;
             return false;
         }
+        verified = walk.Next;
         return true;
     }
 
@@ -81,79 +83,25 @@ public static class InboundPolicyCheck
         return true;
     }
 
-    // The templates are walked last to first: the outermost is checked first, and path[0] is the outermost SA.
-    private static bool Consume(Policy policy, ReadOnlySpan<SecurityAssociation> path, ref int next, uint ifId)
-    {
-        for (int i = policy.TemplateArray.Length - 1; i >= 0; i--)
-        {
-            if (!TryConsume(policy.TemplateArray[i], policy.AcceptsAllAlgorithms, path, ref next, ifId))
-            {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    // xfrm_tmpl_sort, for IPv6 where there are two policies
-    private static bool ConsumeSorted(Policy policy, Policy main, ReadOnlySpan<SecurityAssociation> path, ref int next)
-    {
-        var templates = policy.Templates.Select(t => (Template: t, Owner: policy)).Concat(main.Templates.Select(t => (Template: t, Owner: main)));
-        foreach ((PolicyTemplate template, Policy owner) in templates.OrderBy(t => TemplateOrder(t.Template)).Reverse())
-        {
-            if (!TryConsume(template, owner.AcceptsAllAlgorithms, path, ref next, policy.IfId))
-            {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    /// <summary><c>__xfrm6_tmpl_sort_cmp</c>.</summary>
-    private static int TemplateOrder(in PolicyTemplate template) => template.Mode switch
-    {
-        XfrmMode.Transport => 1,
-        XfrmMode.RouteOptimization or XfrmMode.InTrigger => 2,
-        XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs => 3,
-        _ => 4,
-    };
-
-    // xfrm_policy_ok
-    private static bool TryConsume(in PolicyTemplate template, bool allAlgorithms, ReadOnlySpan<SecurityAssociation> path, ref int next, uint ifId)
-    {
-        if (template.IsOptional && template.Mode == XfrmMode.Transport)
-        {
-            return true;
-        }
-        for (int i = next; i < path.Length; i++)
-        {
-            if (Fits(template, allAlgorithms, path[i], ifId))
-            {
-                next = i + 1;
-                return true;
-            }
-            if (path[i].Mode != XfrmMode.Transport)
-            {
-                return template.IsOptional;
-            }
-        }
-        return template.IsOptional;
-    }
-
     /// <summary><c>xfrm_state_ok</c>; the SA behind an IPComp tunnel fits any optional template between its ends.</summary>
-    public static bool Fits(in PolicyTemplate template, bool allAlgorithms, SecurityAssociation sa, uint ifId) => sa.IsInternalTunnel
-        ? template.IsOptional && AddressesFit(template, sa)
+    /// <param name="template">Of the policy.</param>
+    /// <param name="allAlgorithms">Its policy takes any.</param>
+    /// <param name="sa">That the packet came through.</param>
+    /// <param name="family">Of the inner packet: by it Linux compares the outer source, of an IPv6 tunnel around IPv4 so the first four bytes alone.</param>
+    /// <param name="ifId">The policy's.</param>
+    public static bool Fits(in PolicyTemplate template, bool allAlgorithms, SecurityAssociation sa, ushort family, uint ifId) => sa.IsInternalTunnel
+        ? template.IsOptional && SourceFits(template, sa, template.Family)
         : sa.Id.Proto == template.Id.Proto
         && (sa.Id.Spi == template.Id.Spi || template.Id.Spi.Raw == 0)
         && (sa.Reqid == template.Reqid || template.Reqid == 0)
         && sa.Mode == template.Mode
         && (allAlgorithms || template.AllAlgorithms || (template.Aalgos & (1u << (sa.AuthId & 31))) != 0 || !IpProtocol.Matches(template.Id.Proto, IpProtocol.IpsecAny))
-        && (sa.Mode == XfrmMode.Transport || AddressesFit(template, sa))
+        && (sa.Mode == XfrmMode.Transport || SourceFits(template, sa, family))
         && (ifId == 0 || ifId == sa.IfId);
 
-    private static bool AddressesFit(in PolicyTemplate template, SecurityAssociation sa) =>
-        template.Family == sa.Family
-        && (sa.Id.Daddr.Equals(template.Id.Daddr, sa.Family) || template.Id.Daddr.IsAny(sa.Family))
-        && (sa.Saddr.Equals(template.Saddr, sa.Family) || template.Saddr.IsAny(sa.Family));
+    /// <summary><c>xfrm_state_addr_cmp</c>: the destination was the SA's key.</summary>
+    private static bool SourceFits(in PolicyTemplate template, SecurityAssociation sa, ushort family) =>
+        sa.Saddr.Equals(template.Saddr, family) || template.Saddr.IsAny(family);
 
     /// <summary>The SA's own selector takes the inner flow.</summary>
     public static bool SelectorAccepts(SecurityAssociation sa, in Flow flow) =>
@@ -169,5 +117,71 @@ public static class InboundPolicyCheck
             }
         }
         return false;
+    }
+
+    /// <summary>The way of the templates along the SAs. They are walked last to first: the outermost is checked first, and the first SA is the outermost.</summary>
+    private ref struct Walk(ReadOnlySpan<SecurityAssociation> path, int verified, ushort family, uint ifId)
+    {
+        private readonly ReadOnlySpan<SecurityAssociation> _path = path;
+
+        /// <summary>Behind the last SA that a template asked for.</summary>
+        public int Next { get; private set; }
+
+        public bool TryConsume(Policy policy)
+        {
+            for (int i = policy.TemplateArray.Length - 1; i >= 0; i--)
+            {
+                if (!TryConsume(policy.TemplateArray[i], policy.AcceptsAllAlgorithms))
+                {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        /// <summary><c>xfrm_tmpl_sort</c>, for IPv6 where there are two policies.</summary>
+        public bool TryConsumeSorted(Policy policy, Policy main)
+        {
+            var templates = policy.Templates.Select(t => (Template: t, Owner: policy)).Concat(main.Templates.Select(t => (Template: t, Owner: main)));
+            foreach ((PolicyTemplate template, Policy owner) in templates.OrderBy(t => Order(t.Template)).Reverse())
+            {
+                if (!TryConsume(template, owner.AcceptsAllAlgorithms))
+                {
+                    return false;
+                }
+            }
+            return true;
+        }
+
+        /// <summary><c>__xfrm6_tmpl_sort_cmp</c>.</summary>
+        private static int Order(in PolicyTemplate template) => template.Mode switch
+        {
+            XfrmMode.Transport => 1,
+            XfrmMode.RouteOptimization or XfrmMode.InTrigger => 2,
+            XfrmMode.Tunnel or XfrmMode.Beet or XfrmMode.Iptfs => 3,
+            _ => 4,
+        };
+
+        // xfrm_policy_ok
+        private bool TryConsume(in PolicyTemplate template, bool allAlgorithms)
+        {
+            if (template.IsOptional && template.Mode == XfrmMode.Transport)
+            {
+                return true;
+            }
+            for (int i = Next; i < _path.Length; i++)
+            {
+                if (Fits(template, allAlgorithms, _path[i], family, ifId))
+                {
+                    Next = i + 1;
+                    return true;
+                }
+                if (_path[i].Mode != XfrmMode.Transport && i >= verified)
+                {
+                    return template.IsOptional;
+                }
+            }
+            return template.IsOptional;
+        }
     }
 }

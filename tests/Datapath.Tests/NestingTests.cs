@@ -67,6 +67,28 @@ public sealed class NestingTests
         Assert.Equal(PolicyDirection.Fwd, result.Direction);
     }
 
+    /// <summary>With a device of kind xfrm, policy is asked before ESP that came out of a tunnel (<c>xfrmi_input</c>).</summary>
+    [Fact]
+    public void Esp_that_came_out_of_a_tunnel_needs_a_policy_where_there_is_an_xfrm_interface()
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel, AddressFamily.Inet6), Sas.Gcm(XfrmMode.Tunnel, spi: 0x2000, change: static sa => sa.Reqid = 9)]);
+        link.WithPolicy(AddressFamily.Inet);
+        link.Host.Interfaces.Add(77);
+        byte[] sent = Packets.Udp4(100);
+        Assert.Null(link.Receive(link.Send(sent)));
+        Assert.Equal("InNoPols=1", Packets.Counters(link.Receiver));
+        Assert.Equal(0ul, link.ReceiverSas[0].CurrentLifetime.Packets);
+
+        PolicyTemplate outer = new() { Family = AddressFamily.Inet, Reqid = 9, ModeByte = (byte)XfrmMode.Tunnel, Aalgos = uint.MaxValue };
+        outer.Id.Proto = IpProtocol.Esp;
+        lock (link.Receiver.Gate)
+        {
+            link.Receiver.Spd.Insert(new Policy { Selector = new XfrmSelector { Family = AddressFamily.Inet6 }, Direction = PolicyDirection.In, TemplateArray = [outer] }, exclusive: true);
+        }
+        Assert.Equal(sent, link.Receive(link.Send(sent)));
+        Assert.Equal("InNoPols=1", Packets.Counters(link.Receiver));
+    }
+
     [Fact]
     public void The_inner_of_two_tunnels_is_left_alone_if_it_is_for_another()
     {

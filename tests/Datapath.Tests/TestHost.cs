@@ -12,6 +12,8 @@ internal sealed class TestHost : IInboundHost
 
     public bool HasInterface(uint ifId) => Interfaces.Contains(ifId);
 
+    public bool ChecksEachTunnel => Interfaces.Count > 0;
+
     public bool HasTunnels { get; set; }
 
     public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => HasTunnels;

@@ -343,6 +343,8 @@ public sealed class DatapathFuzzTests
 
         public bool HasInterface(uint ifId) => false;
 
+        public bool ChecksEachTunnel => random.Next(2) == 0;
+
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
     }
 

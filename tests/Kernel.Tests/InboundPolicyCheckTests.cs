@@ -8,9 +8,15 @@ public sealed class InboundPolicyCheckTests
 
     private static XfrmCounter? Check(TestSpace test, params SecurityAssociation[] path)
     {
-        bool allowed = InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, path, null, out XfrmCounter? counter);
+        bool allowed = Allows(test, Inner, PolicyDirection.In, path, null, out XfrmCounter? counter);
         Assert.Equal(allowed, counter is null);
         return counter;
+    }
+
+    private static bool Allows(TestSpace test, in Flow flow, PolicyDirection direction, SecurityAssociation[] path, Flow? embedded, out XfrmCounter? counter)
+    {
+        int verified = 0;
+        return InboundPolicyCheck.Allows(test.Space, flow, direction, path, embedded, ref verified, out counter);
     }
 
     [Fact]
@@ -47,8 +53,8 @@ public sealed class InboundPolicyCheckTests
         test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.In, Type = PolicyType.Sub, TemplateArray = [tunnel] }, exclusive: true);
         test.Space.Spd.Insert(new Policy { Selector = all, Direction = PolicyDirection.In, TemplateArray = [transport] }, exclusive: true);
         SecurityAssociation outer = TestSpace.Sa(Left, Right, 1, reqid: 1), inner = TestSpace.Sa(from, to, 2, reqid: 2, mode: XfrmMode.Transport);
-        Assert.Equal(tunnelIsOuter, InboundPolicyCheck.Allows(test.Space, flow, PolicyDirection.In, [outer, inner], null, out _));
-        Assert.Equal(!tunnelIsOuter, InboundPolicyCheck.Allows(test.Space, flow, PolicyDirection.In, [inner, outer], null, out _));
+        Assert.Equal(tunnelIsOuter, Allows(test, flow, PolicyDirection.In, [outer, inner], null, out _));
+        Assert.Equal(!tunnelIsOuter, Allows(test, flow, PolicyDirection.In, [inner, outer], null, out _));
     }
 
     [Fact]
@@ -98,7 +104,7 @@ public sealed class InboundPolicyCheckTests
         using TestSpace test = new();
         test.Space.Spd.SetDefault(PolicyDirection.Fwd, PolicyAction.Block);
         Assert.Null(Check(test));
-        Assert.False(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
+        Assert.False(Allows(test, Inner, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
         Assert.Equal(XfrmCounter.InNoPols, counter);
     }
 
@@ -112,7 +118,7 @@ public sealed class InboundPolicyCheckTests
         (sa.Selector, sa.Flags) = (Covering, flags);
         // From a router that the selector does not cover, about a packet that went the other way.
         Flow error = TestSpace.Flow("10.9.0.1", "10.2.0.1", IpProtocol.Icmp, 3, 1);
-        Assert.Equal(passes, InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.In, [sa], Inner, out XfrmCounter? counter));
+        Assert.Equal(passes, Allows(test, error, PolicyDirection.In, [sa], Inner, out XfrmCounter? counter));
         Assert.Equal(passes ? null : XfrmCounter.InStateMismatch, counter);
     }
 
@@ -122,8 +128,36 @@ public sealed class InboundPolicyCheckTests
         using TestSpace test = new();
         test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.Fwd, TestSpace.Template(Left, Right)), exclusive: true);
         Flow error = TestSpace.Flow("10.9.0.1", "10.2.0.1", IpProtocol.Icmp, 3, 1);
-        Assert.True(InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], Inner, out _));
-        Assert.False(InboundPolicyCheck.Allows(test.Space, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
+        Assert.True(Allows(test, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], Inner, out _));
+        Assert.False(Allows(test, error, PolicyDirection.Fwd, [TestSpace.Sa(Left, Right, 1)], null, out XfrmCounter? counter));
         Assert.Equal(XfrmCounter.InNoPols, counter);
+    }
+
+    /// <summary>A tunnel in a tunnel, with a policy for each: what the first check found in order the second passes over (Linux 6.5, <c>verified_cnt</c>).</summary>
+    [Fact]
+    public void A_tunnel_may_lie_in_another_that_has_a_policy_of_its_own()
+    {
+        using TestSpace test = new();
+        SecurityAssociation outer = TestSpace.Sa(Left, Right, 1, reqid: 1), inner = TestSpace.Sa("198.51.100.1", "198.51.100.2", 2, reqid: 2);
+        Flow between = TestSpace.Flow("198.51.100.1", "198.51.100.2", IpProtocol.Esp);
+        test.Space.Spd.Insert(TestSpace.Policy(TestSpace.Selector("198.51.100.0", 24, "198.51.100.0", 24), 1, PolicyDirection.In, TestSpace.Template(Left, Right, reqid: 1)), exclusive: true);
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 2, PolicyDirection.In, TestSpace.Template("198.51.100.1", "198.51.100.2", reqid: 2)), exclusive: true);
+        Assert.Equal(XfrmCounter.InTmplMismatch, Check(test, outer, inner));
+        int verified = 0;
+        Assert.True(InboundPolicyCheck.Allows(test.Space, between, PolicyDirection.In, [outer], null, ref verified, out _));
+        Assert.True(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [outer, inner], null, ref verified, out _));
+    }
+
+    /// <summary><c>xfrm_state_addr_cmp</c> compares as the inner packet's family has it, and never the destination.</summary>
+    [Theory]
+    [InlineData("10.1.0.1", "10.2.0.1", true)]
+    [InlineData("2001:db8:1::1", "2001:db8:2::1", false)]
+    public void The_source_of_a_tunnel_is_compared_by_the_family_of_what_is_in_it(string from, string to, bool passes)
+    {
+        using TestSpace test = new();
+        Flow flow = TestSpace.Flow(from, to);
+        PolicyTemplate template = TestSpace.Template("2001:db8::3", "2001:db8::9", reqid: 1);
+        test.Space.Spd.Insert(TestSpace.Policy(new XfrmSelector { Family = flow.Family }, 1, PolicyDirection.In, template), exclusive: true);
+        Assert.Equal(passes, Allows(test, flow, PolicyDirection.In, [TestSpace.Sa("2001:db8::2", "2001:db8::1", 1, reqid: 1)], null, out _));
     }
 }

@@ -113,8 +113,9 @@ public sealed class KeyManagerTests : IDisposable
         client.Ask(Message(SpdAdd, Unspec, 1, Source("10.0.0.2", 32, 255), Destination("10.0.0.1", 32, 255), Messages.Policy(2, In, requests: [Request(50, Transport, 2)])));
         client.Ask(AddEsp(2, 0x1000, "10.0.0.2", "10.0.0.1"));
         Flow flow = new() { Saddr = XfrmAddress.Parse("10.0.0.2"), Daddr = XfrmAddress.Parse("10.0.0.1"), Family = AddressFamily.Inet, Proto = IpProtocol.Udp };
-        Assert.True(InboundPolicyCheck.Allows(_machine.Space, flow, PolicyDirection.In, [_machine.Space.Sad.All.Single()], null, out _));
-        Assert.False(InboundPolicyCheck.Allows(_machine.Space, flow, PolicyDirection.In, [], null, out _));
+        int verified = 0;
+        Assert.True(InboundPolicyCheck.Allows(_machine.Space, flow, PolicyDirection.In, [_machine.Space.Sad.All.Single()], null, ref verified, out _));
+        Assert.False(InboundPolicyCheck.Allows(_machine.Space, flow, PolicyDirection.In, [], null, ref verified, out _));
     }
 
     [Fact]

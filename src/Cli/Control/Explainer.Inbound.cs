@@ -82,7 +82,7 @@ internal sealed partial class Explainer
         lock (_space.Gate)
         {
             SecurityAssociation[] fitting = [.. _space.Sad.All.Where(sa => sa.State == SaState.Valid && sa.Direction != SaDirection.Out
-                && InboundPolicyCheck.Fits(template, policy.AcceptsAllAlgorithms, sa, policy.IfId)
+                && InboundPolicyCheck.Fits(template, policy.AcceptsAllAlgorithms, sa, _flow.Family, policy.IfId)
                 && (sa.Mode != XfrmMode.Transport || (sa.Id.Daddr.Equals(_flow.Daddr, sa.Family) && sa.Saddr.Equals(_flow.Saddr, sa.Family))))];
             return Array.Find(fitting, sa => InboundPolicyCheck.SelectorAccepts(sa, _flow)) ?? fitting.FirstOrDefault();
         }

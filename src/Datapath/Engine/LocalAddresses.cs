@@ -4,7 +4,7 @@ using Xfrmd.Linux.Packets;
 namespace Xfrmd.Datapath.Engine;
 
 /// <summary>What is addressed to this host: the kernel's local table, and multicast; and which kinds of devices it has. A snapshot that <see cref="Refresh"/> replaces.</summary>
-public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterface) : IInboundHost
+public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterface, Func<bool> hasInterfaces) : IInboundHost
 {
     private volatile Snapshot _snapshot = new([], []);
 
@@ -54,6 +54,8 @@ public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterfa
     }
 
     public bool HasInterface(uint ifId) => hasInterface(ifId);
+
+    public bool ChecksEachTunnel => hasInterfaces();
 
     public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily)
     {

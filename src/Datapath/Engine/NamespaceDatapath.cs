@@ -118,7 +118,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         (_query, LocalTable table) = NetworkNamespace.Run(_netns, () => (new RouteQuery(), new LocalTable()));
         _resources.Add(_query);
         _resources.Add(table);
-        _local = new LocalAddresses(table, ifId => Array.Exists(_devices, d => d.IfId == ifId));
+        _local = new LocalAddresses(table, ifId => Array.Exists(_devices, d => d.IfId == ifId), () => Array.Exists(_devices, static d => d.IfId != 0));
         _local.Refresh();
         _paths = new RoutePaths(_query, BypassMark, _echoes, _learnedMtus, _local);
         RoutePaths paths = _paths;

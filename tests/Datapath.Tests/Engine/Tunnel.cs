@@ -140,6 +140,8 @@ internal sealed class Tunnel : IDisposable
 
         public bool HasInterface(uint ifId) => false;
 
+        public bool ChecksEachTunnel => false;
+
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
     }
 
