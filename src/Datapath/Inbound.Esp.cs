@@ -14,9 +14,9 @@ public sealed partial class Inbound
         Span<byte> esp = packet.Span;
         SecurityAssociation sa = link.Sa;
         int header = EspView.HeaderLength + link.IvLength, plain = esp.Length - header - link.IcvLength;
-        if (plain <= 0)
+        if (plain < 0 || esp.Length <= header)
         {
-            return false;
+            return false;   // too short for an ICV: none is wrong
         }
         if (!link.Esp!.Open(esp, sa.IsEsn, sequenceHigh))
         {

@@ -35,7 +35,10 @@ public sealed partial class Inbound
         switch (sa.Mode)
         {
             case XfrmMode.Tunnel:
-                return TryTunnel(packet, layer, sa, next) ? Inner(ref packet, ref layer) : ModeOutcome.Wrong;
+                // What comes out is received as what the next header says it is (ip_rcv_core, ip6_rcv_core).
+                return !TryTunnel(packet, layer, sa, next) ? ModeOutcome.Wrong
+                    : packet.Span[0] >> 4 != (next == NextHeader.IpIp ? 4 : 6) ? ModeOutcome.Lost
+                    : Inner(ref packet, ref layer);
             case XfrmMode.Beet:
                 return TryBeet(ref packet, ref layer, sa, next) ? Inner(ref packet, ref layer) : ModeOutcome.Wrong;
             case XfrmMode.Transport:

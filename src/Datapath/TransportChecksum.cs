@@ -11,25 +11,23 @@ internal static class TransportChecksum
     private const int CheckedAtOnce = 76;   // CHECKSUM_BREAK
 
     /// <summary>
-    /// <c>udp4_csum_init</c>: the checksum of a short datagram is looked at before policy is; if it is wrong the packet is lost to UDP, and policy
-    /// never sees it.
+    /// What UDP looks at before policy is asked: that the datagram is whole, that over IPv6 it has a checksum, and the checksum of a short one
+    /// (<c>__udp4_lib_rcv</c>, <c>__udp6_lib_rcv</c>, <c>udp4_csum_init</c>). False: it is lost to UDP, and policy never sees it.
     /// </summary>
     public static bool PassesEarly(Span<byte> packet)
     {
-        if (packet.Length > Ipv6View.HeaderLength + CheckedAtOnce)
-        {
-            return true;
-        }
         if (Ipv4View.TryParse(packet, out Ipv4View ip))
         {
-            return ip.IsFragment || Passes(ip.Payload, ip.Saddr, ip.Daddr);
+            return ip.IsFragment || Passes(ip.Payload, ip.Saddr, ip.Daddr, mayLackChecksum: true);
         }
-        return !Ipv6View.TryParse(packet, out Ipv6View ip6) || ip6.NextHeader != NextHeader.Udp || Passes(ip6.Payload, ip6.Saddr, ip6.Daddr);
+        return !Ipv6View.TryParse(packet, out Ipv6View ip6) || ip6.NextHeader != NextHeader.Udp || Passes(ip6.Payload, ip6.Saddr, ip6.Daddr, mayLackChecksum: false);
     }
 
-    private static bool Passes(Span<byte> upper, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr) =>
-        upper.Length > CheckedAtOnce || !UdpView.TryParse(upper, out UdpView udp) || udp.Checksum == 0
-        || InternetChecksum.Verifies(udp.Bytes, InternetChecksum.PseudoHeader(saddr, daddr, NextHeader.Udp, udp.Length));
+    private static bool Passes(Span<byte> upper, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr, bool mayLackChecksum) =>
+        UdpView.TryParse(upper, out UdpView udp)
+        && (udp.Checksum == 0
+            ? mayLackChecksum
+            : udp.Length > CheckedAtOnce || InternetChecksum.Verifies(udp.Bytes, InternetChecksum.PseudoHeader(saddr, daddr, NextHeader.Udp, udp.Length)));
 
     public static void Renew(Span<byte> packet)
     {

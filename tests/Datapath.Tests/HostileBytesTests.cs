@@ -75,6 +75,46 @@ public sealed class HostileBytesTests
         }
     }
 
+    /// <summary><c>esp_input</c>: what has room for an ICV has it verified, though nothing is left for a payload; what has not is not counted as forged.</summary>
+    [Theory]
+    [InlineData(8 + 8 + 16, 1u)]
+    [InlineData(8 + 8 + 15, 0u)]
+    [InlineData(8 + 8, 0u)]
+    public void An_ICV_is_verified_where_there_is_one(int length, uint failures)
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel)]);
+        byte[] wire = link.Send(Packets.Udp4(60));
+        Assert.Null(link.Receive(Packets.WithPayload(wire, wire[20..(20 + length)], IpProtocol.Esp)));
+        Assert.Equal("InStateProtoError=1", Packets.Counters(link.Receiver));
+        Assert.Equal(failures, link.ReceiverSas[0].Stats.IntegrityFailed);
+    }
+
+    /// <summary>What UDP loses by itself no policy is asked about: here none would let it pass.</summary>
+    [Theory]
+    [InlineData(27, "")]        // no whole UDP header
+    [InlineData(200, "")]       // less than the header says
+    [InlineData(328, "InNoPols=1")]
+    public void A_datagram_that_is_not_whole_meets_no_policy(int length, string counters)
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel)]);
+        byte[] inner = Packets.Udp4(300)[..length];
+        Wire.Ipv4View.Complete(inner, inner.Length, Wire.NextHeader.Udp);
+        Assert.Null(link.Receive(link.Send(inner)));
+        Assert.Equal(counters, Packets.Counters(link.Receiver));
+    }
+
+    /// <summary>The next header says what came out of a tunnel; IP loses what is something else.</summary>
+    [Fact]
+    public void What_is_no_packet_of_the_family_that_ESP_names_is_lost()
+    {
+        using Link link = new(() => [Sas.Authenc("ecb(cipher_null)", 0, null, 0, 0, XfrmMode.Tunnel)]);
+        byte[] wire = link.Send(Packets.Udp6(60));
+        Assert.Equal(Wire.NextHeader.Ipv6, wire[^1]);
+        wire[^1] = Wire.NextHeader.IpIp;
+        Assert.Null(link.Receive(wire));
+        Assert.Equal("", Packets.Counters(link.Receiver));
+    }
+
     [Theory, MemberData(nameof(Numbers))]
     public void Authentic_nonsense_never_throws(int number)
     {
