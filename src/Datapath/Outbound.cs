@@ -34,11 +34,15 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
     }
 
     /// <summary>The same, however large the packet is: it may leave in pieces.</summary>
-    public OutboundVerdict TransformWhole(ref PacketSlot packet, OutboundBundle bundle, ulong now) =>
-        bundle.IsAggregating ? Enqueue(packet, bundle) : Protect(ref packet, bundle, 0, now);
+    /// <param name="packet">As above.</param>
+    /// <param name="bundle">The SAs.</param>
+    /// <param name="now">Wall-clock seconds.</param>
+    /// <param name="ignoresDf">In pieces though its header forbids it (<c>skb->ignore_df</c>: the sender allowed it).</param>
+    public OutboundVerdict TransformWhole(ref PacketSlot packet, OutboundBundle bundle, ulong now, bool ignoresDf = false) =>
+        bundle.IsAggregating ? Enqueue(packet, bundle) : Protect(ref packet, bundle, 0, now, ignoresDf);
 
     // xfrm_output2: one SA after the other, from the given one on.
-    private OutboundVerdict Protect(ref PacketSlot packet, OutboundBundle bundle, int first, ulong now)
+    private OutboundVerdict Protect(ref PacketSlot packet, OutboundBundle bundle, int first, ulong now, bool ignoresDf = false)
     {
         ReadOnlySpan<OutboundSa> chain = bundle.Chain;
         for (int i = first; i < chain.Length; i++)
@@ -52,12 +56,12 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
                 return OutboundVerdict.Dropped;
             }
         }
-        return Finish(packet, bundle);
+        return Finish(packet, bundle, ignoresDf);
     }
 
     /// <summary>
     /// Transforms packets of one flow, such as the segments of one large TCP packet. A single SA without byte and packet limits takes their
-    /// sequence numbers and counts them at one go, unless somebody is told of each (AEVENTs).
+    /// sequence numbers and counts them at one go, unless somebody is told of each (AEVENTs) or the numbers end.
     /// </summary>
     /// <param name="packets">The packets, in the order in which they will be sent.</param>
     /// <param name="bundle">The SAs.</param>
@@ -72,7 +76,8 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
         {
             return 0;
         }
-        if (bundle.Chain.Length != 1 || bundle.IsAggregating || bundle.Chain[0].HasCountLimits || packets.Length < 2 || space.KeyManagers.ListensForAevents)
+        if (bundle.Chain.Length != 1 || bundle.IsAggregating || bundle.Chain[0].HasCountLimits || packets.Length < 2 || space.KeyManagers.ListensForAevents
+            || !bundle.Chain[0].Sa.Replay.HasNumbers(packets.Length))
         {
             for (int i = 0; i < packets.Length; i++)
             {
@@ -233,14 +238,14 @@ public sealed partial class Outbound(XfrmNamespace space, IpIdentifiers identifi
         };
     }
 
-    private static OutboundVerdict Finish(in PacketSlot packet, OutboundBundle bundle)
+    private static OutboundVerdict Finish(in PacketSlot packet, OutboundBundle bundle, bool ignoresDf = false)
     {
         if (packet.Length <= bundle.PathMtu)
         {
             return OutboundVerdict.Send;
         }
         // ip_fragment: an IPv4 packet with DF that does not fit is lost, with a statistic of IP, not of XFRM. IPv6: tunnels may fragment.
-        return Ipv4View.TryParse(packet.Span, out Ipv4View ip) && ip.DontFragment ? OutboundVerdict.Dropped : OutboundVerdict.Fragment;
+        return !ignoresDf && Ipv4View.TryParse(packet.Span, out Ipv4View ip) && ip.DontFragment ? OutboundVerdict.Dropped : OutboundVerdict.Fragment;
     }
 
     private bool Drop(XfrmCounter counter, int count = 1)

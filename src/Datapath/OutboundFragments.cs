@@ -67,7 +67,7 @@ public ref struct OutboundFragments
         const int FieldOffset = 6;
         ushort field = BinaryPrimitives.ReadUInt16BigEndian(fragment[FieldOffset..]);
         int offset = (field & Ipv4View.OffsetMask) + (_position / 8);
-        int flags = (field & ~Ipv4View.OffsetMask) | (more ? Ipv4View.MoreFragmentsBit : 0);
+        int flags = (field & ~(Ipv4View.OffsetMask | Ipv4View.DontFragmentBit)) | (more ? Ipv4View.MoreFragmentsBit : 0);
         BinaryPrimitives.WriteUInt16BigEndian(fragment[FieldOffset..], (ushort)(flags | (offset & Ipv4View.OffsetMask)));
         if (_position > 0)
         {

@@ -71,6 +71,13 @@ public sealed class ReplayWindow
         }
     }
 
+    /// <summary>So many numbers are left, unless another thread takes them.</summary>
+    public bool HasNumbers(int count)
+    {
+        ulong last = Volatile.Read(ref _outbound);
+        return _mode == ReplayMode.Esn ? ulong.MaxValue - last >= (uint)count : _mayWrap || uint.MaxValue - last >= (uint)count;
+    }
+
     /// <summary><c>xfrm_replay_seqhi</c>: the high 32 bits that a received number must have.</summary>
     public uint InferHigh(uint sequence)
     {

@@ -35,6 +35,24 @@ public sealed class SizeTests
         }
     }
 
+    /// <summary>A sender of IPv6 that may fragment: in BEET mode what is cut is the outer packet, whose DF the kernel then passes over (<c>ip_fragment</c>).</summary>
+    [Fact]
+    public void A_large_datagram_in_beet_mode_is_cut_outside()
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Beet, change: static sa => sa.Selector = new XfrmSelector { Family = AddressFamily.Inet6, Saddr = XfrmAddress.Parse(Sas.Left6), Daddr = XfrmAddress.Parse(Sas.Right6), PrefixlenS = 128, PrefixlenD = 128 })]);
+        PacketSlot strict = Packets.Slot(Packets.Udp6(2000, saddr: Sas.Left6, daddr: Sas.Right6)), slot = Packets.Slot(Packets.Udp6(2000, saddr: Sas.Left6, daddr: Sas.Right6));
+        Assert.Equal(OutboundVerdict.Dropped, link.Outbound.TransformWhole(ref strict, link.Bundle, 1));
+        Assert.Equal(OutboundVerdict.Fragment, link.Outbound.TransformWhole(ref slot, link.Bundle, 1, ignoresDf: true));
+        OutboundFragments fragments = new(slot.Span, 1500, link.Identifiers);
+        byte[] piece = new byte[1500];
+        int count = 0;
+        for (; fragments.TryNext(piece, out int length); count++)
+        {
+            Assert.True(Ipv4View.TryParse(piece.AsSpan(0, length), out Ipv4View ip) && !ip.DontFragment && ip.HasValidChecksum);
+        }
+        Assert.Equal(2, count);
+    }
+
     [Fact]
     public void Fragmentation_needed_quotes_the_packet()
     {

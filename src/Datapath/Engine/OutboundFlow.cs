@@ -30,6 +30,9 @@ internal sealed class OutboundFlow
     /// <summary>The SAs as this worker uses them, where the decision is to transform.</summary>
     public OutboundBundle? Bundle;
 
+    /// <summary>What the path takes, where the decision is to let the packets pass in clear.</summary>
+    public int PlainMtu;
+
     /// <summary>The outermost SA puts ESP into UDP.</summary>
     public bool InUdp;
 }

@@ -271,6 +271,10 @@ public sealed class OutboundWorker : IDisposable
             flow.InUdp = outermost.Encap is not null;
             flow.Bundle = new OutboundBundle(chain, _paths.MtuTowards(OuterDestination(flow.Key, decision.Sas), outermost.Family));
         }
+        else if (decision.Action == OutboundAction.Bypass)
+        {
+            flow.PlainMtu = _paths.MtuTowards(flow.Key.Daddr, flow.Key.Family);
+        }
         return flow;
     }
 
@@ -358,7 +362,7 @@ public sealed class OutboundWorker : IDisposable
             case OutboundAction.Bypass:
                 foreach (ref PacketSlot slot in _slots.AsSpan(start, count))
                 {
-                    _wire.Add(slot, inUdp: false);
+                    SendPlain(slot, flow);
                 }
                 break;
             case OutboundAction.Pending when _space.Sysctls.LarvalDrop == 0 && !_releases:
@@ -445,16 +449,16 @@ public sealed class OutboundWorker : IDisposable
         {
             return false;
         }
-        if (fragment != 0)
-        {
-            // A piece that is too large: the outer packet is cut.
-            PacketSlot piece = slot;
-            SendTransformed(piece, _outbound.TransformWhole(ref piece, bundle, _now), flow);
-            return true;
-        }
-        if (slot.Length <= bundle.PathMtu)
+        if (fragment == 0 && slot.Length <= bundle.PathMtu)
         {
             return false;
+        }
+        if (fragment != 0 || bundle.Chain[0].Sa.Mode is XfrmMode.Transport or XfrmMode.Beet)
+        {
+            // A piece that is too large, and what no tunnel takes first: the outer packet is cut, DF or not (skb->ignore_df).
+            PacketSlot piece = slot;
+            SendTransformed(piece, _outbound.TransformWhole(ref piece, bundle, _now, ignoresDf: true), flow);
+            return true;
         }
         OutboundFragments fragments = new(slot.Span, bundle.InnerMtu6, _identifiers);
         int stride = (PacketSlot.Headroom + bundle.InnerMtu6 + PacketSlot.Tailroom + bundle.TfcRoom + CacheLine - 1) & -CacheLine;
@@ -472,7 +476,29 @@ public sealed class OutboundWorker : IDisposable
             }
             _fragmentsUsed += stride;
             PacketSlot piece = new(_fragments, offset, length, floor, floor + stride) { Mark = slot.Mark };
-            SendTransformed(piece, _outbound.TransformWhole(ref piece, bundle, _now), flow);
+            OutboundVerdict verdict = _outbound.TransformWhole(ref piece, bundle, _now);
+            if (verdict == OutboundVerdict.Dropped)
+            {
+                return true;   // ip6_fragment ends with the first that fails
+            }
+            SendTransformed(piece, verdict, flow);
+        }
+    }
+
+    /// <summary>A packet that policy lets go in clear: as large as the path takes, cut or told as the kernel beneath would have done without us.</summary>
+    private void SendPlain(in PacketSlot slot, OutboundFlow flow)
+    {
+        if (slot.Length <= flow.PlainMtu)
+        {
+            _wire.Add(slot, inUdp: false);
+        }
+        else if (Ipv4View.TryParse(slot.Span, out Ipv4View ip) ? !ip.DontFragment : _paths.IsHere(flow.Key.Saddr, flow.Key.Family) && flow.Key.Proto != NextHeader.Tcp)
+        {
+            SendFragments(slot, flow.PlainMtu);
+        }
+        else
+        {
+            AnswerTooBig(slot, flow.PlainMtu);
         }
     }
 
@@ -577,28 +603,30 @@ public sealed class OutboundWorker : IDisposable
         }
     }
 
-    /// <summary>
-    /// Tells the sender what fits, in the name of the packet's destination: an address of this host would be no valid source for a packet that
-    /// comes in, and the destination's packets come in here anyway.
-    /// </summary>
     private void AnswerTooBig(in PacketSlot slot, OutboundFlow flow)
     {
         OutboundBundle bundle = flow.Bundle!;
+        int mtu = flow.Key.Family == AddressFamily.Inet ? bundle.InnerMtu : bundle.InnerMtu6;
+        if (AnswerTooBig(slot, mtu) && OuterDestination(flow.Key, flow.Decision.Sas) == flow.Key.Daddr)
+        {
+            _paths.SenderTold(flow.Key.Daddr, flow.Key.Family, mtu, bundle.PathMtu);
+        }
+    }
+
+    /// <summary>
+    /// Tells the sender what fits, in the name of the packet's destination: an address of this host would be no valid source for a packet that
+    /// comes in, and the destination's packets come in here anyway. False: ICMP does not answer such a packet.
+    /// </summary>
+    private bool AnswerTooBig(in PacketSlot slot, int mtu)
+    {
         Span<byte> packet = slot.Span;
-        bool v4 = packet[0] >> 4 == 4;
-        ReadOnlySpan<byte> daddr = v4 ? packet.Slice(16, 4) : packet.Slice(24, 16);
-        int mtu = v4 ? bundle.InnerMtu : bundle.InnerMtu6;
-        int length = IcmpErrors.TooBig(packet, mtu, daddr, _icmp);
+        int length = IcmpErrors.TooBig(packet, mtu, packet[0] >> 4 == 4 ? packet.Slice(16, 4) : packet.Slice(24, 16), _icmp);
         if (length > 0)
         {
-            XfrmAddress outer = OuterDestination(flow.Key, flow.Decision.Sas);
-            if (outer == flow.Key.Daddr)
-            {
-                _paths.SenderTold(outer, flow.Key.Family, mtu, bundle.PathMtu);
-            }
             PacketPart part = new(_icmp, 0, length);
             _tun.Write(default, new ReadOnlySpan<PacketPart>(in part));
         }
+        return length > 0;
     }
 
     private void FlushSlots()

@@ -55,6 +55,40 @@ public class PacketPathTests
         Assert.Equal([1, 2, 0], Counts(tunnel.SourceSpace, XfrmCounter.OutStateExpired, XfrmCounter.OutNoStates, XfrmCounter.OutStateInvalid));
     }
 
+    /// <summary>The last sequence numbers are used, whatever comes with the packets that get them (<c>xfrm_replay_overflow</c>).</summary>
+    [Fact]
+    public void A_burst_takes_the_numbers_that_are_left()
+    {
+        using Tunnel tunnel = new();
+        tunnel.Sa.SetReplay(new ReplayState { Mode = ReplayMode.Bitmap, Window = 256, Bitmap = new uint[8], Oseq = uint.MaxValue - 2 });
+        for (int i = 0; i < 5; i++)
+        {
+            tunnel.SourceTun.Send(default, Packets.Udp(A, B, Packets.Payload(100), id: (ushort)i));
+        }
+        tunnel.Outbound.RunOnce();
+        Assert.Equal(2, tunnel.Wire.Waiting);
+        Assert.Equal([3], Counts(tunnel.SourceSpace, XfrmCounter.OutStateSeqError));
+    }
+
+    /// <summary>What goes in clear is as large as the path takes, whether or not the device took more.</summary>
+    [Fact]
+    public void A_large_packet_in_clear_is_cut_or_its_sender_told()
+    {
+        using Tunnel tunnel = new();
+        tunnel.SourceTun.Send(default, Packets.Udp(A, "10.9.0.1", Packets.Payload(2000), dontFragment: false));
+        tunnel.Outbound.RunOnce();
+        byte[][] pieces = [.. tunnel.Wire.Peek()];
+        Assert.Equal([1500, 548], pieces.Select(p => p.Length));
+        Assert.All(pieces, p => Assert.Equal(17, p[9]));
+        Assert.Empty(tunnel.SourceTun.Written);
+
+        tunnel.SourceTun.Send(default, Packets.Udp(A, "10.9.0.1", Packets.Payload(2000)));
+        tunnel.SourceTun.Send(default, Packets.Udp(A6, "fd09::1", Packets.Payload(2000)));
+        tunnel.Outbound.RunOnce();
+        Assert.Equal(pieces.Length, tunnel.Wire.Waiting);
+        Assert.Equal([1, 58], tunnel.SourceTun.Written.Select(w => w.Packet[0] >> 4 == 4 ? w.Packet[9] : w.Packet[6]));   // ICMP
+    }
+
     [Fact]
     public void Each_packet_counts_that_its_SA_is_an_inbound_one()
     {
