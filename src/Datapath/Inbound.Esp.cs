@@ -34,11 +34,11 @@ public sealed partial class Inbound
         }
         next = esp[end - 1];
         int payload = plain - TrailerLength - esp[end - TrailerLength];
+        TellMapping(sa, layer);
         if (next == NextHeader.None)
         {
             return false;
         }
-        TellMapping(sa, layer);
         int start = packet.Offset + header;
         packet.Length = payload;
         packet.Offset = start;

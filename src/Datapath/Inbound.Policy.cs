@@ -39,8 +39,7 @@ public sealed partial class Inbound
         direction = PolicyDirection.In;
         if (!FlowDecoder.TryDecode(packet, mark, LoopbackIndex, ifId, out Flow flow, asWhole: true))
         {
-            Drop(XfrmCounter.InHdrError, default(Flow));
-            return false;
+            return false;   // IP would not take it
         }
         Flow known = flow;
         if (!host.IsLocal(flow.Daddr, flow.Family))

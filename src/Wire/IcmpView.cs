@@ -36,7 +36,10 @@ public readonly ref struct IcmpView
     /// <summary>What follows the first eight bytes.</summary>
     public Span<byte> Embedded => _bytes[HeaderLength..];
 
-    public bool IsError => Type is Unreachable or SourceQuench or Redirect or TimeExceeded or ParameterProblem;
+    /// <summary>Of ICMP for IPv4.</summary>
+    public static bool IsErrorType(int type) => type is Unreachable or SourceQuench or Redirect or TimeExceeded or ParameterProblem;
+
+    public bool IsError => IsErrorType(Type);
     public bool IsV6Error => Type < V6Informational;
 
     /// <summary>Writes a message's first eight bytes and seals it.</summary>

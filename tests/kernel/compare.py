@@ -91,9 +91,9 @@ def load(path):
             if isinstance(step.get('req'), dict) and step['req'].get('type') in ('UPDSA', 'UPDATE'):
                 # An expiry that the update makes due is told by a timer, before the update or after it.
                 step['out'].sort(key=lambda m: m.get('dec', {}).get('type') != 'EXPIRE')
-            for name in ('wire', 'delivered', 'to_ike_socket', 'xfrm_stat'):
+            for name in ('wire', 'lan', 'delivered', 'to_ike_socket', 'xfrm_stat'):
                 if name in step:
-                    step.setdefault('value', {})[name] = said(step[name]) if name == 'wire' else step[name]
+                    step.setdefault('value', {})[name] = said(step[name]) if name in ('wire', 'lan') else step[name]
             if 'send' in step and step.get('send_errno') == 'EMSGSIZE':
                 del step['send_errno']      # Linux says so of the first that is too large, a TUN of the second (docs/compat.md)
             if ('udp' in step or 'send' in step) and step.get('send_errno') in (0, 'EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):

@@ -101,21 +101,29 @@ def told(packet):
         return [packet.hex()]
 
 
+def outer(packet):
+    """The header of an IP packet without what is chance in it."""
+    if packet[0] >> 4 == 4:
+        head = bytearray(packet[:(packet[0] & 15) * 4])
+        head[4:6], head[10:12] = b'\0\0', b'\0\0'
+    else:
+        head = bytearray(packet[:40])
+        label = struct.unpack_from('>I', head)[0] & 0xfffff      # a hash: whether there is one
+        struct.pack_into('>I', head, 0, struct.unpack_from('>I', head)[0] - label + (label != 0))
+    return 'ip %s' % head.hex()
+
+
 def _told(packet):
     out = []
     while packet is not None:
+        out.append(outer(packet))
         if packet[0] >> 4 == 4:
             size, fragment = (packet[0] & 15) * 4, struct.unpack_from('>H', packet, 6)[0]
-            following, head, body = packet[9], bytearray(packet[:size]), packet[size:]
-            head[4:6], head[10:12] = b'\0\0', b'\0\0'
-            out.append('ip %s' % head.hex())
+            following, body = packet[9], packet[size:]
             if fragment & 0x3fff:
                 return ['fragment']
         else:
-            following, body, head = packet[6], packet[40:], bytearray(packet[:40])
-            label = struct.unpack_from('>I', head)[0] & 0xfffff      # a hash: whether there is one
-            struct.pack_into('>I', head, 0, struct.unpack_from('>I', head)[0] - label + (label != 0))
-            out.append('ip %s' % head.hex())
+            following, body = packet[6], packet[40:]
             if following == 44:
                 return ['fragment']
         packet = None
@@ -137,6 +145,8 @@ def _told(packet):
                 following, body = body[0], zlib.decompress(body[4:], -15)
             elif following in (4, 41):
                 packet = body
+            elif following in (1, 58) and body[0] in ((3, 11, 12) if following == 1 else (1, 2, 3, 4)):
+                return ['icmp %s about %s' % (body[:2].hex() + body[4:8].hex(), outer(body[8:]))]      # in whose name: docs/compat.md
             else:
                 plain = len(out) == 1       # its checksum may be left to the device
                 return out + ['%d %s' % (following, body[:6].hex() + body[8:].hex() if plain and following == UDP else body.hex())]

@@ -5,8 +5,9 @@
 {"option": [level, name], "on": NAME, "hex": value}       setsockopt on it ("get": true: getsockopt)
 {"gone": NAME}                                            closes it
 {"sock": NAME, "hex": ..., "take": n}                     of the answer only n datagrams are read until a step {"rest": NAME}
-{"inject": packet}                                        lets an IP packet in by the cable's far end, v1; "delivered" and "to_ike_socket" are what
-                                                          sockets got (payload, whence, TOS), "xfrm_stat" the counters that moved
+{"inject": packet, "at": cable}                           lets an IP packet in by the cable's far end, v1 or w1; "delivered" and "to_ike_socket" are what
+                                                          sockets got (payload, whence, TOS), "wire" and "lan" what left by v1 and w1,
+                                                          "xfrm_stat" the counters that moved
 {"ike": true}                                             from now on sockets on port 4500 that take ESP in UDP
 {"send": {src, dst, sport, dport, len, ...}}              a datagram; "wire" is what left by v1"""
 import errno, fcntl, socket, struct, sys
@@ -23,29 +24,33 @@ UDP_ENCAP, ESPINUDP = 100, 2
 class Run(record.Run):
     def __init__(self, opts):
         self.ordinary, self.held = {}, {}
-        self.cable, self.ears, self.ike = None, [], []
+        self.cables, self.ears, self.ike = {}, [], []
         super().__init__(opts)
 
     def plug_in(self):
-        """A socket on the cable's far end, and one on each port where datagrams shall arrive."""
-        if self.cable is None:
-            self.cable = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            self.cable.bind(('v1', 3))
-            self.cable.setblocking(False)
-            self.far = hardware_address('v0')
+        """A socket on each cable's far end, and one on each port where datagrams shall arrive."""
+        if not self.cables:
+            for far, near in (('v1', 'v0'), ('w1', 'w0')):
+                if any(name == far for _, name in socket.if_nameindex()):
+                    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+                    s.bind((far, 3))
+                    s.setblocking(False)
+                    self.cables[far] = s, hardware_address(near)
             self.ears = ears(EAR)
 
-    def inject(self, packet):
+    def inject(self, packet, at):
         self.plug_in()
+        self.left()
         before = counters()
-        self.cable.send(self.far + b'\2\0\0\0\0\2' + (b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0') + packet)
+        cable, near = self.cables[at]
+        cable.send(near + b'\2\0\0\0\0\2' + (b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0') + packet)
         out = self.drain(40)
         after = counters()
-        return {'out': out, 'delivered': heard(self.ears), 'to_ike_socket': heard(self.ike), 'xfrm_stat': {k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)}}
+        return {'out': out, 'delivered': heard(self.ears), 'to_ike_socket': heard(self.ike), 'xfrm_stat': {k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)}, **self.left()}
 
     def sent(self, u):
         self.plug_in()
-        self.wire()
+        self.left()
         six = ':' in u['dst']
         s, r = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM), {}
         before = counters()
@@ -67,22 +72,11 @@ class Run(record.Run):
             s.close()
         r['out'] = self.drain(40)
         after = counters()
-        return dict(r, wire=self.wire(), xfrm_stat={k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)})
+        return dict(r, **self.left(), xfrm_stat={k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)})
 
-    def wire(self):
-        """IP packets that came by the cable, neighbour discovery and multicast housekeeping left out."""
-        out = []
-        while True:
-            try:
-                frame, whence = self.cable.recvfrom(1 << 16)
-            except BlockingIOError:
-                return out
-            packet = frame[14:]
-            if whence[2] == 4 or frame[12:14] not in (b'\x08\0', b'\x86\xdd'):
-                continue
-            if (packet[0] >> 4 == 6 and packet[6] in (0, 58)) or (packet[0] >> 4 == 4 and packet[9] == 2):
-                continue
-            out.append(packet.hex())
+    def left(self):
+        """IP packets that came by the cables, neighbour discovery and multicast housekeeping left out."""
+        return {name: [p.hex() for p in packets(self.cables[far][0])] for name, far in (('wire', 'v1'), ('lan', 'w1')) if far in self.cables}
 
     def is_netlink(self, name):
         return not name.startswith('pk')
@@ -135,7 +129,7 @@ class Run(record.Run):
             for s in self.ike:
                 s.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, ESPINUDP)
         elif 'inject' in st:
-            return dict(r, inject=st['inject'], **self.inject(bytes.fromhex(st['inject'])))
+            return dict(r, inject=st['inject'], **self.inject(bytes.fromhex(st['inject']), st.get('at', 'v1')))
         elif 'send' in st:
             return dict(r, send=st['send'], **self.sent(st['send']))
         elif 'rest' in st:
@@ -153,7 +147,7 @@ class Run(record.Run):
         return r
 
     def close(self):
-        for s in [*self.ordinary.values(), *self.ears, *self.ike, *([self.cable] if self.cable else [])]:
+        for s in [*self.ordinary.values(), *self.ears, *self.ike, *(s for s, _ in self.cables.values())]:
             s.close()
         super().close()
 
@@ -173,6 +167,21 @@ class Once:
 def hardware_address(name):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         return fcntl.ioctl(s, 0x8927, struct.pack('16s16x', name.encode()))[18:24]
+
+
+def packets(cable):
+    out = []
+    while True:
+        try:
+            frame, whence = cable.recvfrom(1 << 16)
+        except BlockingIOError:
+            return out
+        packet = frame[14:]
+        if whence[2] == 4 or frame[12:14] not in (b'\x08\0', b'\x86\xdd'):
+            continue
+        if packet[0] >> 4 == 6 and (packet[6] == 0 or packet[6] == 58 and 130 <= packet[40] <= 143) or packet[0] >> 4 == 4 and packet[9] == 2:
+            continue
+        out.append(packet)
 
 
 def ears(port):

@@ -878,7 +878,7 @@ class Themes(Composer):
     FLAGS = {'noecn': 1, 'decap-dscp': 2, 'nopmtudisc': 4, 'wildrecv': 8, 'icmp': 16, 'af-unspec': 32, 'align4': 64}
 
     def cabled(self):
-        self.traffic = True
+        self.traffic, self.prefixes, self.hops = True, [128, 16, 0], (64, 1, 255)
         outer = {2: '10.0.0.%d', 10: '2001:db8::%d'}
         self.at = {family: [name % i for i in (1, 2, 3)] for family, name in outer.items()}
         lines = [' '.join(c[1:]) for c in self.WIRE] + ['neigh add %s lladdr 02:00:00:00:00:02 dev v0' % self.at[f][i] for f in (2, 10) for i in (1, 2)]
@@ -965,7 +965,8 @@ class Themes(Composer):
             templates.append(X.enc('xfrm_user_tmpl', **fields))
         if self.some(.08):
             templates = self.pick([], templates[:-1], templates[::-1], templates + templates[:1])
-        sel = X.enc('xfrm_selector', saddr=src, daddr=dst, family=self.inner, prefixlen_s=self.pick(whole, 16, 0), prefixlen_d=self.pick(whole, 16, 0), proto=self.pick(0, 0, 0, 17), **self.pick({}, {}, {}, {'dport': 7000, 'dport_mask': 0xffff}, {'sport': 1111, 'sport_mask': 0xffff}))
+        prefixes = self.prefixes if self.inner == 10 else [whole, 16, 0]
+        sel = X.enc('xfrm_selector', saddr=src, daddr=dst, family=self.inner, prefixlen_s=self.r.choice(prefixes), prefixlen_d=self.r.choice(prefixes), proto=self.pick(0, 0, 0, 17), **self.pick({}, {}, {}, {'dport': 7000, 'dport_mask': 0xffff}, {'sport': 1111, 'sport_mask': 0xffff}))
         direction = 1 if outward else self.pick(0, 0, 0, 0, 0, 0, 0, 2)
         policy = {'sel': sel, 'dir': direction, 'index': 0, 'more': [], 'templates': templates}
         self.policies.append(policy)
@@ -1012,7 +1013,7 @@ class Themes(Composer):
         data = bytes((7 * i) & 0xff for i in range(self.pick(0, 8, 8, 8, 50, 61, 300)))
         if chain[0]['kind'] == 'comp' and self.some(.5):
             data = b'compress ' * 30
-        packet = P.ip(src, dst, P.UDP, P.udp(src, dst if wrong != 'sum' else src, 1111, self.pick(7000, 7000, 7000, 7001) if wrong == 'port' else 7000, data, self.some(.8) or self.inner == 10), tos=tos, ttl=self.pick(64, 1, 255), length=None if wrong != 'inner long' else 9000,
+        packet = P.ip(src, dst, P.UDP, P.udp(src, dst if wrong != 'sum' else src, 1111, self.pick(7000, 7000, 7000, 7001) if wrong == 'port' else 7000, data, self.some(.8) or self.inner == 10), tos=tos, ttl=self.r.choice(self.hops), length=None if wrong != 'inner long' else 9000,
                       options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'')
         if wrong == 'inner cut':
             packet = packet[:self.pick(1, 19, 20, 24, 27, 39, 40)]
@@ -1129,6 +1130,63 @@ class Themes(Composer):
             else:
                 yield from self.send(self.pick('getsa_dump', 'getsa', 'delsa', 'getae', 'getpolicy_dump', 'delpolicy', 'expire', 'flushsa'))
         yield from self.send('getsa_dump')
+
+    # A gateway's packets, both ways
+    def gateway(self):
+        self.far, self.INNER = True, {2: ('192.168.1.1', '192.168.2.9'), 10: ('fd00:1::1', 'fd00:2::9')}
+        yield from self.cabled()
+        # No neighbour discovery among what policy covers: in a TUN it could resolve nothing.
+        self.prefixes, self.hops = [128, 16], (64, 2, 255)
+        lines = ['link add w0 type veth peer name w1', 'addr add 192.168.2.254/24 dev w0', 'addr add fd00:2::fe/64 dev w0 nodad', 'link set w0 up', 'link set w1 up', 'neigh add 192.168.2.9 lladdr 02:00:00:00:00:02 dev w0', 'neigh add fd00:2::9 lladdr 02:00:00:00:00:02 dev w0']
+        yield {'cmd': ['sh', '-c', "printf '%s\\n' " + ' '.join("'%s'" % line for line in lines) + ' | ip -batch -; echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'], 'wait_ms': 100}
+        out = self.chain(True)
+        while out[0]['mode'] == 0:
+            out = self.chain(True)
+        if any(sa['mode'] for sa in out[1:]):
+            yield {'cmd': ['ip', 'link', 'add', 'xf0', 'type', 'xfrm', 'if_id', '77'], 'wait_ms': 50}
+        back = [dict(sa, src=sa['dst'], dst=sa['src'], spi=sa['spi'] + 0x100) for sa in out]
+        if out[-1]['encap']:
+            yield {'ike': True, 'what': 'ike'}
+        for sa in out:
+            yield self.made_sa(sa, True)
+        yield self.policy_for(out, True)
+        for sa in back:
+            yield self.made_sa(sa, False)
+        for direction in (0, 2):
+            step = self.policy_for(back, False)
+            data = bytearray.fromhex(step['hex'])
+            data[16 + 56 + 64 + 32 + 8] = direction
+            step['hex'] = data.hex()
+            self.policies[-1]['dir'] = direction
+            yield step
+        for _ in range(self.r.randint(4, 9)):
+            chosen = self.r.random()
+            if chosen < .45:
+                for packet, what in self.arriving(back):
+                    yield {'inject': packet.hex(), 'what': what}
+            elif chosen < .9:
+                yield from self.from_lan()
+            else:
+                yield from self.send(self.pick('getsa_dump', 'getsa', 'delsa', 'getpolicy_dump', 'delpolicy', 'default'))
+        yield from self.send('getsa_dump')
+
+    def from_lan(self):
+        src, dst = self.ends_of(True)
+        wrong = self.pick(*[''] * 8, 'other', 'options', 'port', 'icmp', 'esp')
+        if wrong == 'other':
+            dst = {2: '192.168.1.77', 10: 'fd00:1::77'}[self.inner]
+        data = bytes((3 * i) & 0xff for i in range(self.pick(0, 8, 8, 50, 300, 1300, 1330, 1372, 1400, 1440, 1472 if self.inner == 2 else 1452)))
+        proto, payload = P.UDP, P.udp(src, dst, self.pick(1111, 2222), self.pick(7000, 7000, 7000, 9), data)
+        if wrong == 'esp':
+            proto, payload = P.ESP, P.esp(0x777, 1, data, 17)
+        if wrong == 'icmp' and self.inner == 2:
+            payload = b'\x08\0' + struct.pack('>H', P.checksum(b'\x08\0\0\0\1\2\0\1' + data)) + b'\1\2\0\1' + data
+            proto = 1
+        packet = P.ip(src, dst, proto, payload, tos=self.pick(*[0] * 4, 1, 2, 3, 0xb8, 0xbb), ttl=self.pick(64, 64, 64, 2, 255), df=self.some(.6), options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'', flow=self.pick(0, 0x12345))
+        if self.inner == 2 and self.some(.1) and len(packet) > 400 and packet[0] == 0x45:
+            yield from ({'inject': f.hex(), 'at': 'w1', 'what': 'fragment from the lan'} for f in P.fragments(packet, self.pick(400, 800)))
+        else:
+            yield {'inject': packet.hex(), 'at': 'w1', 'what': ('from the lan ' + wrong).strip()}
 
     # Larval SAs
     def larval(self):

@@ -280,7 +280,8 @@ public sealed class OutboundWorker : IDisposable
 
     /// <summary>
     /// The flow with <c>flowi_oif</c> as XFRM finds it behind routing: the route's interface (<c>decode_session4</c>, <c>decode_session6</c>,
-    /// <c>ip_route_output_key_hash_rcu</c>), but none for IPv6 packets of this host (<c>ip6_route_output</c> leaves it as the socket has it).
+    /// <c>ip_route_output_key_hash_rcu</c>), but none for IPv6 packets of this host (<c>ip6_route_output</c> leaves it as the socket has it) and for
+    /// its ICMP errors (<c>icmp_route_lookup</c>).
     /// </summary>
     private Flow Routed(OutboundFlow flow)
     {
@@ -291,7 +292,7 @@ public sealed class OutboundWorker : IDisposable
         if (flow.RoutedAt != _now)
         {
             flow.RoutedAt = _now;
-            bool unknown = flow.Key.Family == AddressFamily.Inet6 && _paths.IsHere(flow.Key.Saddr, flow.Key.Family);
+            bool unknown = (flow.Key.Family == AddressFamily.Inet6 || (flow.Key.Proto == NextHeader.Icmp && IcmpView.IsErrorType(flow.Key.Sport))) && _paths.IsHere(flow.Key.Saddr, flow.Key.Family);
             flow.OutputInterface = unknown ? 0 : _paths.OutputInterface(flow.Key.Daddr, flow.Key.Family);
         }
         return flow.Key with { Oif = flow.OutputInterface };
@@ -607,6 +608,10 @@ public sealed class OutboundWorker : IDisposable
     {
         OutboundBundle bundle = flow.Bundle!;
         int mtu = flow.Key.Family == AddressFamily.Inet ? bundle.InnerMtu : bundle.InnerMtu6;
+        if (!_paths.IsHere(flow.Key.Saddr, flow.Key.Family))
+        {
+            RaiseTtl(slot.Span);
+        }
         if (AnswerTooBig(slot, mtu) && OuterDestination(flow.Key, flow.Decision.Sas) == flow.Key.Daddr)
         {
             _paths.SenderTold(flow.Key.Daddr, flow.Key.Family, mtu, bundle.PathMtu);
@@ -627,6 +632,16 @@ public sealed class OutboundWorker : IDisposable
             _tun.Write(default, new ReadOnlySpan<PacketPart>(in part));
         }
         return length > 0;
+    }
+
+    /// <summary>Over IPv4 Linux answers before it counts its own hop (<c>ip_forward</c>), and quotes the packet as it came.</summary>
+    private static void RaiseTtl(Span<byte> packet)
+    {
+        if (Ipv4View.TryParse(packet, out Ipv4View ip))
+        {
+            packet[Ipv4View.TtlAt]++;
+            Ipv4View.Seal(packet[..ip.HeaderLength]);
+        }
     }
 
     private void FlushSlots()

@@ -36,6 +36,11 @@ public sealed class RouteQuery : IDisposable
         Span<byte> address = stackalloc byte[SocketAddresses.MaxSize];
         lock (_gate)
         {
+            // A socket would take :: for ::1; for a route it is an address like any other.
+            if (!v4 && !destination.ContainsAnyExcept((byte)0) && _routes.OutputInterface(destination, mark) == 0)
+            {
+                return false;
+            }
             // Disconnect first: a source that was chosen before would stay.
             address.Clear();
             _ = TryConnect(socket, address);
