@@ -58,9 +58,15 @@ def between(packet, proto, inserted, payload):
     if size == 40 and head[0] >> 4 == 6:
         struct.pack_into('>H', head, 4, len(data))
     else:
-        struct.pack_into('>HxxxxxxH', head, 2, size + len(data), 0)
-        struct.pack_into('>H', head, 10, checksum(bytes(head)))
+        seal(head, size + len(data))
     return bytes(head) + data
+
+
+def seal(head, length):
+    """Length and checksum of an IPv4 header."""
+    struct.pack_into('>H', head, 2, length)
+    head[10:12] = b'\0\0'
+    struct.pack_into('>H', head, 10, checksum(bytes(head)))
 
 
 def authenticated(packet, spi, sequence, high=None, align4=False):

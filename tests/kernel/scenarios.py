@@ -1035,10 +1035,9 @@ class Themes(Composer):
             if packet[0] >> 4 == 6:
                 packet = packet[:4] + struct.pack('>H', max(0, len(packet) - 40)) + packet[6:]
             else:
-                packet = bytearray(packet)
-                struct.pack_into('>HxxxxxxH', packet, 2, len(packet), 0)
-                struct.pack_into('>H', packet, 10, P.checksum(bytes(packet[:20])))
-                packet = bytes(packet)
+                head = bytearray(packet[:20])
+                P.seal(head, len(packet))
+                packet = bytes(head) + packet[20:]
         yield packet, wrong or 'well'
 
     def protected(self, sa, packet, wrong, tos, last):
