@@ -124,7 +124,8 @@ public sealed class NetfilterBatch
     /// <param name="keyLength">Bytes of a key: a single field, or fields one behind the other, each padded to four.</param>
     /// <param name="keyType">How the nft program shows a key: its data types' numbers, six bits each.</param>
     /// <param name="hostOrder">The key is a number or name in host byte order: for the nft program too.</param>
-    public void AddSet(string name, uint id, int keyLength, uint keyType, bool hostOrder = false)
+    /// <param name="size">How many keys it will have at most, where that is known: a plain table then, which is quicker to look into.</param>
+    public void AddSet(string name, uint id, int keyLength, uint keyType, bool hostOrder = false, int size = 0)
     {
         BeginIn(NFT_MSG_NEWSET, NetlinkConstants.NLM_F_CREATE | NetlinkConstants.NLM_F_EXCL);
         _writer.Text(2, name);
@@ -132,6 +133,12 @@ public sealed class NetfilterBatch
         _writer.Be32(4, keyType);
         _writer.Be32(5, (uint)keyLength);
         _writer.Be32(10, id);
+        if (size > 0)
+        {
+            int description = _writer.BeginNest(9);   // NFTA_SET_DESC
+            _writer.Be32(1, (uint)size);
+            _writer.EndNest(description);
+        }
         if (hostOrder)
         {
             _writer.Bytes(13, [0, 4, 1, 0, 0, 0]);   // NFTA_SET_USERDATA: NFTNL_UDATA_SET_KEYBYTEORDER, BYTEORDER_HOST_ENDIAN

@@ -77,14 +77,14 @@ public sealed class RingArrivalPort(PacketRing ring, TwiceFilter filter) : IArri
             int total = BinaryPrimitives.ReadUInt16BigEndian(packet[2..]);
             return packet[Ipv4View.ProtocolAt] == IpProtocol.Esp
                 && (BinaryPrimitives.ReadUInt16BigEndian(packet[FlagsAndOffset..]) & (Ipv4View.MoreFragmentsBit | Ipv4View.OffsetMask)) == 0
-                && total >= Ipv4Header && total <= PacketRing.MaxPacket && total <= packet.Length
+                && total >= Ipv4Header && total < PacketRing.LengthLimit && total <= packet.Length
                 && IsAmong(packet.Slice(Addresses4, 8), AddressFamily.Inet, pairs)
                 && InternetChecksum.Verifies(packet[..Ipv4Header]) ? total : 0;
         }
         if (packet.Length > Ipv6HeaderLength && packet[0] >> 4 == 6)
         {
-            int total = Ipv6HeaderLength + BinaryPrimitives.ReadUInt16BigEndian(packet[PayloadLengthAt..]);
-            return packet[Ipv6View.NextHeaderAt] == IpProtocol.Esp && total > Ipv6HeaderLength && total <= PacketRing.MaxPacket && total <= packet.Length
+            int payload = BinaryPrimitives.ReadUInt16BigEndian(packet[PayloadLengthAt..]), total = Ipv6HeaderLength + payload;
+            return packet[Ipv6View.NextHeaderAt] == IpProtocol.Esp && payload is > 0 and < PacketRing.LengthLimit && total <= packet.Length
                 && IsAmong(packet.Slice(Addresses6, 32), AddressFamily.Inet6, pairs) ? total : 0;
         }
         return 0;

@@ -19,7 +19,7 @@ public sealed unsafe class PacketRing : IDisposable
     private const uint TP_STATUS_USER = 1, TP_STATUS_VLAN_VALID = 0x10;
     private const int StatusAt = 0, SnapLengthAt = 8, NetworkAt = 14, VlanAt = 24, HeaderSize = 32;   // struct tpacket2_hdr; sockaddr_ll follows
     private const int PacketTypeAt = HeaderSize + 10;
-    private const byte PACKET_HOST = 0;
+    private const byte PACKET_OTHERHOST = 3;
     private const ushort VlanIdMask = 0xFFF;
     private const int SO_ATTACH_FILTER = 26;
     private readonly SafeFileHandle _socket;
@@ -54,8 +54,8 @@ public sealed unsafe class PacketRing : IDisposable
 
     public SafeFileHandle Socket => _socket;
 
-    /// <summary>The longest packet that a frame holds whole.</summary>
-    public const int MaxPacket = 1900;
+    /// <summary>A packet whose IP header says less than this (IPv4: in all, IPv6: behind the header) fits a frame; its low byte is 0, so that the high byte tells.</summary>
+    public const int LengthLimit = 0x700;
 
     /// <summary>From now on it receives from this link.</summary>
     public void Bind(int ifindex)
@@ -79,7 +79,7 @@ public sealed unsafe class PacketRing : IDisposable
         int network = *(ushort*)(frame + NetworkAt);
         uint length = *(uint*)(frame + SnapLengthAt);
         bool isTagged = (status & TP_STATUS_VLAN_VALID) != 0 && (*(ushort*)(frame + VlanAt) & VlanIdMask) != 0;
-        if (frame[PacketTypeAt] == PACKET_HOST && !isTagged && network + length <= FrameSize)
+        if (frame[PacketTypeAt] < PACKET_OTHERHOST && !isTagged && network + length <= FrameSize)
         {
             packet = new ReadOnlySpan<byte>(frame + network, (int)length);
         }
