@@ -49,13 +49,12 @@ def header(packet):
     return (40, 6, packet[6]) if packet[0] >> 4 == 6 else ((packet[0] & 15) * 4, 9, packet[9])
 
 
-def between(packet, proto, inserted, payload):
-    """The packet with a header more behind its own (transport mode)."""
+def between(packet, proto, data):
+    """The packet with something else behind its own header (transport mode)."""
     size, at, _ = header(packet)
     head = bytearray(packet[:size])
     head[at] = proto
-    data = inserted + payload
-    if size == 40 and head[0] >> 4 == 6:
+    if head[0] >> 4 == 6:
         struct.pack_into('>H', head, 4, len(data))
     else:
         seal(head, size + len(data))
@@ -75,7 +74,7 @@ def authenticated(packet, spi, sequence, high=None, align4=False):
     total = 12 + ICV
     total += -total % (4 if align4 and packet[0] >> 4 == 4 else 8)
     ah = struct.pack('>BBHII', following, total // 4 - 2, 0, spi, sequence) + bytes(total - 12)
-    whole = bytearray(between(packet, AH, ah, packet[size:]))
+    whole = bytearray(between(packet, AH, ah + packet[size:]))
     still = bytearray(whole)
     if packet[0] >> 4 == 6:
         still[0:4], still[7] = b'\x60\0\0\0', 0

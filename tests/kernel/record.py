@@ -45,8 +45,8 @@ class Run(record.Run):
         cable, near = self.cables[at]
         cable.send(near + b'\2\0\0\0\0\2' + (b'\x86\xdd' if packet[0] >> 4 == 6 else b'\x08\0') + packet)
         out = self.drain(40)
-        after = counters()
-        return {'out': out, 'delivered': heard(self.ears), 'to_ike_socket': heard(self.ike), 'xfrm_stat': {k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)}, **self.left()}
+        moved = counters_since(before)
+        return {'out': out, 'delivered': heard(self.ears), 'to_ike_socket': heard(self.ike), 'xfrm_stat': moved, **self.left()}
 
     def sent(self, u):
         self.plug_in()
@@ -71,8 +71,8 @@ class Run(record.Run):
         finally:
             s.close()
         r['out'] = self.drain(40)
-        after = counters()
-        return dict(r, **self.left(), xfrm_stat={k: v - before.get(k, 0) for k, v in after.items() if v != before.get(k, 0)})
+        moved = counters_since(before)
+        return dict(r, **self.left(), xfrm_stat=moved)
 
     def left(self):
         """IP packets that came by the cables, neighbour discovery and multicast housekeeping left out."""
@@ -214,6 +214,10 @@ def heard(sockets):
 def counters():
     with open('/proc/net/xfrm_stat') as f:
         return {name: int(value) for name, value in map(str.split, f)}
+
+
+def counters_since(before):
+    return {name: value - before.get(name, 0) for name, value in counters().items() if value != before.get(name, 0)}
 
 
 record.Run = Run

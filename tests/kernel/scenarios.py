@@ -883,7 +883,11 @@ class Themes(Composer):
         self.at = {family: [name % i for i in (1, 2, 3)] for family, name in outer.items()}
         lines = [' '.join(c[1:]) for c in self.WIRE] + ['neigh add %s lladdr 02:00:00:00:00:02 dev v0' % self.at[f][i] for f in (2, 10) for i in (1, 2)]
         lines += ['link set lo up', 'addr add 192.168.2.1/32 dev lo', 'addr add fd00:2::1/128 dev lo nodad', 'route add 192.168.1.0/24 via 10.0.0.2 dev v0', 'route add fd00:1::/64 via 2001:db8::2 dev v0']
-        yield {'cmd': ['sh', '-c', "printf '%s\\n' " + ' '.join("'%s'" % line for line in lines) + ' | ip -batch -'], 'wait_ms': 100}
+        yield self.ip_batch(lines)
+
+    @staticmethod
+    def ip_batch(lines, behind=''):
+        return {'cmd': ['sh', '-c', "printf '%s\\n' " + ' '.join("'%s'" % line for line in lines) + ' | ip -batch -' + behind], 'wait_ms': 100}
 
     def chain(self, outward):
         """One to three SAs, the one of the inner packet first, as templates are ordered. An SA's `inner` is the family within."""
@@ -973,26 +977,33 @@ class Themes(Composer):
         info = X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 8, 1, 2))
         return self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', b''.join(templates))] if templates else [])))
 
+    def installed(self, chain, outward, chance):
+        """The SAs, mostly a policy for them, and now and then another; mostly in this order."""
+        steps = [self.made_sa(sa, outward) for sa in chain]
+        if self.some(chance):
+            steps.append(self.policy_for(chain, outward))
+        if self.some(.15):
+            steps.append(self.policy_for(chain[:1], outward))
+        self.r.shuffle(steps) if self.some(.2) else None
+        return steps
+
+    def xfrm_interface(self, chain):
+        """For a tunnel in a tunnel: so both sides have what Linux's module for these devices adds."""
+        if any(sa['mode'] for sa in chain[1:]):
+            yield {'cmd': ['ip', 'link', 'add', 'xf0', 'type', 'xfrm', 'if_id', '77'], 'wait_ms': 50}
+
     # Packets that come in
     def arrivals(self):
         self.far = self.some(.6)
         yield from self.cabled()
         chain = self.chain(False)
         self.far = self.far and chain[0]['mode'] > 0
-        if any(sa['mode'] for sa in chain[1:]):
-            # So both have what the module for these devices adds.
-            yield {'cmd': ['ip', 'link', 'add', 'xf0', 'type', 'xfrm', 'if_id', '77'], 'wait_ms': 50}
+        yield from self.xfrm_interface(chain)
         if chain[-1]['encap'] or self.some(.1):
             yield {'ike': True, 'what': 'ike'}
         if self.some(.05):
             yield self.made('default', self.nl('SETDEFAULT', bytes(self.pick(0, 1, 2, 2) for _ in range(3))))
-        steps = [self.made_sa(sa, False) for sa in chain]
-        if self.some(.9):
-            steps.append(self.policy_for(chain, False))
-        if self.some(.15):
-            steps.append(self.policy_for(chain[:1], False))
-        self.r.shuffle(steps) if self.some(.2) else None
-        yield from steps
+        yield from self.installed(chain, False, .9)
         for _ in range(self.r.randint(3, 8)):
             if self.some(.85):
                 for packet, what in self.arriving(chain):
@@ -1064,7 +1075,7 @@ class Themes(Composer):
             if wrong == 'bit':
                 small = small[:5] + bytes([small[5] ^ 0x10]) + small[6:]
             comp = struct.pack('>BBH', number, 0, spi & 0xffff) + small
-            return P.ip(src, dst, P.COMP, comp, tos=tos) if tunnel else P.between(packet, P.COMP, b'', comp)
+            return P.ip(src, dst, P.COMP, comp, tos=tos) if tunnel else P.between(packet, P.COMP, comp)
         if sa['kind'] == 'ah':
             if tunnel:
                 packet = P.ip(src, dst, within, packet, tos=tos)
@@ -1089,8 +1100,8 @@ class Themes(Composer):
             if wrong == 'keepalive':
                 data = self.pick(b'\xff', b'\xff\xff', b'\xff\0', b'', b'\1', b'\1\2\3\4', b'\1\2\3\4\5\6\7\10')
             data = P.udp(src, dst, self.pick(4500, 4501) if wrong == 'port' else 4500, 4500, data, self.outer == 10 or self.some(.3))
-            return P.ip(src, dst, P.UDP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.UDP, b'', data)
-        return P.ip(src, dst, P.ESP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.ESP, b'', data)
+            return P.ip(src, dst, P.UDP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.UDP, data)
+        return P.ip(src, dst, P.ESP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.ESP, data)
 
     def numbered(self, sa, wrong):
         """The next sequence number, or another."""
@@ -1110,13 +1121,7 @@ class Themes(Composer):
         yield from self.cabled()
         chain = self.chain(True)
         self.far = self.far and chain[0]['mode'] > 0
-        steps = [self.made_sa(sa, True) for sa in chain]
-        if self.some(.95):
-            steps.append(self.policy_for(chain, True))
-        if self.some(.15):
-            steps.append(self.policy_for(chain[:1], True))
-        self.r.shuffle(steps) if self.some(.2) else None
-        yield from steps
+        yield from self.installed(chain, True, .95)
         src, dst = self.ends_of(True)
         for _ in range(self.r.randint(3, 8)):
             if self.some(.85):
@@ -1137,12 +1142,11 @@ class Themes(Composer):
         # No neighbour discovery among what policy covers: in a TUN it could resolve nothing.
         self.prefixes, self.hops = [128, 16], (64, 2, 255)
         lines = ['link add w0 type veth peer name w1', 'addr add 192.168.2.254/24 dev w0', 'addr add fd00:2::fe/64 dev w0 nodad', 'link set w0 up', 'link set w1 up', 'neigh add 192.168.2.9 lladdr 02:00:00:00:00:02 dev w0', 'neigh add fd00:2::9 lladdr 02:00:00:00:00:02 dev w0']
-        yield {'cmd': ['sh', '-c', "printf '%s\\n' " + ' '.join("'%s'" % line for line in lines) + ' | ip -batch -; echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'], 'wait_ms': 100}
+        yield self.ip_batch(lines, '; echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding')
         out = self.chain(True)
         while out[0]['mode'] == 0:
             out = self.chain(True)
-        if any(sa['mode'] for sa in out[1:]):
-            yield {'cmd': ['ip', 'link', 'add', 'xf0', 'type', 'xfrm', 'if_id', '77'], 'wait_ms': 50}
+        yield from self.xfrm_interface(out)
         back = [dict(sa, src=sa['dst'], dst=sa['src'], spi=sa['spi'] + 0x100) for sa in out]
         if out[-1]['encap']:
             yield {'ike': True, 'what': 'ike'}

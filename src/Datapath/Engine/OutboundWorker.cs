@@ -445,8 +445,7 @@ public sealed class OutboundWorker : IDisposable
     private bool TrySendInPieces(in PacketSlot slot, OutboundFlow flow)
     {
         OutboundBundle bundle = flow.Bundle!;
-        if (flow.Key.Family != AddressFamily.Inet6 || !_paths.IsHere(flow.Key.Saddr, flow.Key.Family)
-            || !Ipv6Extensions.TryFindUpper(slot.Span, out byte protocol, out _, out _, out int fragment) || protocol == NextHeader.Tcp)
+        if (!MayCutIpv6(flow) || !Ipv6Extensions.TryFindUpper(slot.Span, out _, out _, out _, out int fragment))
         {
             return false;
         }
@@ -486,6 +485,10 @@ public sealed class OutboundWorker : IDisposable
         }
     }
 
+    /// <summary>Only the sender cuts IPv6, and TCP is told instead.</summary>
+    private bool MayCutIpv6(OutboundFlow flow) =>
+        flow.Key.Family == AddressFamily.Inet6 && flow.Key.Proto != NextHeader.Tcp && _paths.IsHere(flow.Key.Saddr, flow.Key.Family);
+
     /// <summary>A packet that policy lets go in clear: as large as the path takes, cut or told as the kernel beneath would have done without us.</summary>
     private void SendPlain(in PacketSlot slot, OutboundFlow flow)
     {
@@ -493,13 +496,13 @@ public sealed class OutboundWorker : IDisposable
         {
             _wire.Add(slot, inUdp: false);
         }
-        else if (Ipv4View.TryParse(slot.Span, out Ipv4View ip) ? !ip.DontFragment : _paths.IsHere(flow.Key.Saddr, flow.Key.Family) && flow.Key.Proto != NextHeader.Tcp)
+        else if (Ipv4View.TryParse(slot.Span, out Ipv4View ip) ? !ip.DontFragment : MayCutIpv6(flow))
         {
             SendFragments(slot, flow.PlainMtu);
         }
         else
         {
-            AnswerTooBig(slot, flow.PlainMtu);
+            AnswerTooBig(slot, flow, flow.PlainMtu);
         }
     }
 
@@ -608,11 +611,7 @@ public sealed class OutboundWorker : IDisposable
     {
         OutboundBundle bundle = flow.Bundle!;
         int mtu = flow.Key.Family == AddressFamily.Inet ? bundle.InnerMtu : bundle.InnerMtu6;
-        if (!_paths.IsHere(flow.Key.Saddr, flow.Key.Family))
-        {
-            RaiseTtl(slot.Span);
-        }
-        if (AnswerTooBig(slot, mtu) && OuterDestination(flow.Key, flow.Decision.Sas) == flow.Key.Daddr)
+        if (AnswerTooBig(slot, flow, mtu) && OuterDestination(flow.Key, flow.Decision.Sas) == flow.Key.Daddr)
         {
             _paths.SenderTold(flow.Key.Daddr, flow.Key.Family, mtu, bundle.PathMtu);
         }
@@ -622,10 +621,15 @@ public sealed class OutboundWorker : IDisposable
     /// Tells the sender what fits, in the name of the packet's destination: an address of this host would be no valid source for a packet that
     /// comes in, and the destination's packets come in here anyway. False: ICMP does not answer such a packet.
     /// </summary>
-    private bool AnswerTooBig(in PacketSlot slot, int mtu)
+    private bool AnswerTooBig(in PacketSlot slot, OutboundFlow flow, int mtu)
     {
         Span<byte> packet = slot.Span;
-        int length = IcmpErrors.TooBig(packet, mtu, packet[0] >> 4 == 4 ? packet.Slice(16, 4) : packet.Slice(24, 16), _icmp);
+        bool v4 = flow.Key.Family == AddressFamily.Inet;
+        if (v4 && !_paths.IsHere(flow.Key.Saddr, flow.Key.Family))
+        {
+            RaiseTtl(packet);
+        }
+        int length = IcmpErrors.TooBig(packet, mtu, v4 ? packet.Slice(16, 4) : packet.Slice(24, 16), _icmp);
         if (length > 0)
         {
             PacketPart part = new(_icmp, 0, length);

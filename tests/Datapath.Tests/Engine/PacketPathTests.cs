@@ -87,6 +87,7 @@ public class PacketPathTests
         tunnel.Outbound.RunOnce();
         Assert.Equal(pieces.Length, tunnel.Wire.Waiting);
         Assert.Equal([1, 58], tunnel.SourceTun.Written.Select(w => w.Packet[0] >> 4 == 4 ? w.Packet[9] : w.Packet[6]));   // ICMP
+        Assert.Equal(65, tunnel.SourceTun.Written[0].Packet[20 + 8 + 8]);   // the TTL that it is quoted with: before the hop here
     }
 
     [Fact]
