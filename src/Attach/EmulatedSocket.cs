@@ -43,7 +43,7 @@ internal sealed class EmulatedSocket : IDisposable
     public volatile bool TellsSenders;
 
     /// <summary>Whether what a receive says beside the data is ours to say: the kernel beneath would name the daemon, and no group.</summary>
-    public bool HasControl => Domain == SocketAbi.AfNetlink && (TellsSenders || Handler.TellsGroups);
+    public bool HasControl => Domain == SocketAbi.AfNetlink && (TellsSenders || Handler.TellsOrigins);
 
     /// <summary>Taken by who receives for the program.</summary>
     public Lock Receiving { get; } = new();

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Numerics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Kernel;
@@ -11,14 +10,14 @@ using Xfrmd.Linux.Sockets;
 namespace Xfrmd.Attach;
 
 /// <summary>
-/// A recvmsg(2) that we do for a program, because it is to tell what the kernel beneath does not know: the group (NETLINK_PKTINFO) and the
-/// sender (SO_PASSCRED). As <c>netlink_recvmsg</c> and <c>____sys_recvmsg</c>. One that has to wait does so on a thread of its own.
+/// A recvmsg(2) that we do for a program, because it is to tell what the kernel beneath does not know: the group (NETLINK_PKTINFO), the
+/// namespace (NETLINK_LISTEN_ALL_NSID) and the sender (SO_PASSCRED). As <c>netlink_recvmsg</c> and <c>____sys_recvmsg</c>. One that has to wait does so on a thread of its own.
 /// </summary>
 internal sealed class ProgramReceive(
     SeccompListener listener, ProcessMemory memory, EmulatedSocket socket, SafeFileHandle end, ulong id, int thread, ulong headerAddress,
     MessageHeader header, IoVector[] vectors, int flags)
 {
-    private const int GroupsOffset = 8, PortOffset = 4, FlagsOffset = 48, ControlLengthOffset = 40;
+    private const int PortOffset = 4, FlagsOffset = 48, ControlLengthOffset = 40;
     private const int ControlHeader = 16, ERESTARTSYS = 512;
 
     /// <summary>How long a signal may wait until it ends a receive that we hold: the kernel does not tell us of any.</summary>
@@ -139,13 +138,14 @@ internal sealed class ProgramReceive(
             }
             Span<byte> address = stackalloc byte[SocketAbi.MaxAddress];
             address = address[..socket.Handler.GetReceiveAddress(address, place: 0)];
+            ReceiveOrigin origin = socket.Handler.GetReceiveOrigin(place: 0);
             int used = (int)Math.Min((ulong)length, room);
             byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(used, 1));
             try
             {
                 Span<byte> data = buffer.AsSpan(0, used);
                 length = (flags & SocketAbi.MsgPeek) != 0 ? SeqpacketSocket.TryPeek(end, data) : SeqpacketSocket.TryReceive(end, data, out _);
-                return length < 0 ? null : Deliver(data, length, address);
+                return length < 0 ? null : Deliver(data, length, address, origin);
             }
             finally
             {
@@ -154,7 +154,7 @@ internal sealed class ProgramReceive(
         }
     }
 
-    private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address)
+    private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address, ReceiveOrigin origin)
     {
         bool written = true;
         int copied = data.Length;
@@ -166,11 +166,13 @@ internal sealed class ProgramReceive(
         }
         byte[] control = new byte[Math.Min(header.Control == 0 ? 0 : header.ControlLength, 256)];
         int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (copied < length ? SocketAbi.MsgTrunc : 0);
-        uint groups = MemoryMarshal.Read<uint>(address[GroupsOffset..]);
-        if (socket.Handler.TellsGroups)
+        if (origin.Group is { } group)
         {
-            ReadOnlySpan<int> group = [groups == 0 ? 0 : BitOperations.TrailingZeroCount(groups) + 1];
-            Put(control, ref told, SocketAbi.SolNetlink, SocketAbi.NetlinkPktInfo, MemoryMarshal.AsBytes(group), ref outFlags);
+            Put(control, ref told, SocketAbi.SolNetlink, SocketAbi.NetlinkPktInfo, MemoryMarshal.AsBytes<int>([group]), ref outFlags);
+        }
+        if (origin.NamespaceNumber is { } number)
+        {
+            Put(control, ref told, SocketAbi.SolNetlink, SocketAbi.NetlinkListenAllNsid, MemoryMarshal.AsBytes<int>([number]), ref outFlags);
         }
         if (socket.TellsSenders)
         {

@@ -20,7 +20,7 @@ internal static class SocketAbi
 
     public const int MsgOob = 1, MsgPeek = 2, MsgCTrunc = 8, MsgTrunc = 0x20, MsgDontWait = 0x40, MsgCmsgCloseOnExec = 0x40000000;
 
-    public const int NetlinkPktInfo = 3, ScmCredentials = 2;
+    public const int NetlinkPktInfo = 3, NetlinkListenAllNsid = 8, ScmCredentials = 2;
 
     /// <summary><c>UIO_MAXIOV</c>.</summary>
     public const int MaxVectors = 1024;

@@ -40,8 +40,11 @@ public interface IProtocolSocket : IDisposable
     /// <param name="place">Of the datagram in the queue: 0 is read next.</param>
     int GetReceiveAddress(Span<byte> address, int place);
 
-    /// <summary>Whether a receive tells the datagram's group in a control message (NETLINK_PKTINFO).</summary>
-    bool TellsGroups => false;
+    /// <summary>Whether a receive tells <see cref="GetReceiveOrigin"/> in control messages.</summary>
+    bool TellsOrigins => false;
+
+    /// <summary>What a receive tells beside the address, of a datagram at a place in the queue.</summary>
+    ReceiveOrigin GetReceiveOrigin(int place) => default;
 
     /// <summary>The process of a port that a datagram came from, as that sees itself; 0: the kernel.</summary>
     int ProcessAt(uint port) => 0;

@@ -15,6 +15,7 @@ public sealed class XfrmNamespace : IDisposable
     private static readonly Func<int, bool> AnyInterface = static index => index > 0;
     private static readonly Action<SecurityAssociation> NoKeepalive = static _ => { };
     private static readonly Func<bool> Discovers = static () => false;
+    private static readonly Func<XfrmNamespace, int?> NoNumber = static _ => null;
     private static readonly Func<IReadOnlyCollection<ulong>, IReadOnlyCollection<ulong>> NoSocketClosed = static _ => [];
     private ulong _noPmtuRow;
     private bool _noPmtu;
@@ -67,6 +68,9 @@ public sealed class XfrmNamespace : IDisposable
 
     /// <summary>Whether the namespace has an interface of this number (<c>dev_get_by_index</c>).</summary>
     public Func<int, bool> HasInterface { get; set; } = AnyInterface;
+
+    /// <summary>The number (nsid) by which this namespace knows another one (<c>peernet2id</c>); null where it has none. Called under any gate.</summary>
+    public Func<XfrmNamespace, int?> NumberOf { get; set; } = NoNumber;
 
     /// <summary>net.ipv4.ip_no_pmtu_disc, which is the kernel's beneath.</summary>
     public Func<bool> NoPmtuDiscovery { get; set; } = Discovers;
@@ -162,7 +166,7 @@ public sealed class XfrmNamespace : IDisposable
             _disposed = true;
             Timers.Dispose();
             Observers.Clear();
-            (SourceAddressFor, HasInterface, NoPmtuDiscovery, ClosedSockets, SendKeepalive) = (NoSource, AnyInterface, Discovers, NoSocketClosed, NoKeepalive);
+            (SourceAddressFor, HasInterface, NumberOf, NoPmtuDiscovery, ClosedSockets, SendKeepalive) = (NoSource, AnyInterface, NoNumber, Discovers, NoSocketClosed, NoKeepalive);
         }
     }
 

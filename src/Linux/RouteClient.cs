@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Xfrmd.Linux;
 
@@ -12,7 +13,8 @@ public sealed partial class RouteClient : IDisposable
     public const byte Protocol = 88;
 
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_DELROUTE = 25, RTM_GETROUTE = 26,
-        RTM_NEWRULE = 32, RTM_DELRULE = 33, RTM_GETRULE = 34;
+        RTM_NEWRULE = 32, RTM_DELRULE = 33, RTM_GETRULE = 34, RTM_NEWNSID = 88, RTM_GETNSID = 90;
+    private const ushort NETNSA_NSID = 1, NETNSA_FD = 3;
     private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_TXQLEN = 13, IFLA_AF_SPEC = 26, IFLA_INET_CONF = 1, IFLA_INET6_ADDR_GEN_MODE = 8;
     private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, RTA_TABLE = 15, RTA_MARK = 16;
     private const ushort FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6, FRA_FWMARK = 10, FRA_TABLE = 15, FRA_FWMASK = 16, FRA_PROTOCOL = 21;
@@ -53,6 +55,22 @@ public sealed partial class RouteClient : IDisposable
             _ = End(reply => found |= reply.Type == RTM_NEWLINK);
         }
         return found;
+    }
+
+    /// <summary>The number (nsid) that this namespace knows another one by; null where it has none.</summary>
+    public int? NumberOf(SafeFileHandle namespaceHandle)
+    {
+        int number = -1;   // NETNSA_NSID_NOT_ASSIGNED
+        Begin(RTM_GETNSID, 0, new GeneralHeader());
+        _writer.Host32(NETNSA_FD, (uint)namespaceHandle.DangerousGetHandle());
+        _ = End(reply =>
+        {
+            if (reply.Type == RTM_NEWNSID)
+            {
+                number = (int)NetlinkReply.Host32(reply.Attribute(Marshal.SizeOf<GeneralHeader>(), NETNSA_NSID));
+            }
+        });
+        return number < 0 ? null : number;
     }
 
     /// <summary>The interface that a packet with this mark would leave by; 0 where there is no route.</summary>

@@ -14,9 +14,12 @@ internal sealed class NetlinkNamespace
     private readonly Dictionary<uint, NetlinkSocket> _ports = [];
     private readonly List<NetlinkSocket>[] _members = [.. Enumerable.Range(0, (int)XfrmGroup.Count + 1).Select(static _ => new List<NetlinkSocket>())];
 
-    public NetlinkNamespace(XfrmNamespace space)
+    private readonly WideListeners _wide;
+
+    public NetlinkNamespace(XfrmNamespace space, WideListeners wide)
     {
         Space = space;
+        _wide = wide;
         KeyManager = new NetlinkKeyManager(this);
         Handler = new XfrmHandler(this);
         space.KeyManagers.Register(KeyManager);
@@ -29,7 +32,7 @@ internal sealed class NetlinkNamespace
     public XfrmHandler Handler { get; }
 
     /// <summary><c>netlink_has_listeners</c>.</summary>
-    public bool HasListeners(XfrmGroup group) => _members[(int)group].Count != 0;
+    public bool HasListeners(XfrmGroup group) => _members[(int)group].Count != 0 || _wide.Any(this, group);
 
     public NetlinkSocket? AtPort(uint port) => _ports.GetValueOrDefault(port);
 
@@ -64,6 +67,9 @@ internal sealed class NetlinkNamespace
         }
     }
 
+    /// <summary>NETLINK_LISTEN_ALL_NSID.</summary>
+    public void Widen(NetlinkSocket socket, bool listens) => _wide.Set(socket, listens);
+
     public void Join(XfrmGroup group, NetlinkSocket socket) => _members[(int)group].Add(socket);
 
     public void Leave(XfrmGroup group, NetlinkSocket socket) => _members[(int)group].Remove(socket);
@@ -78,6 +84,7 @@ internal sealed class NetlinkNamespace
                 member.Receive(datagram, group, sender.Port);
             }
         }
+        _ = _wide.Tell(this, group, datagram, sender.Port, addressee);
     }
 
     /// <summary><c>nlmsg_multicast</c>: one datagram to each member, the one whose request caused it included. True where there is a member.</summary>
@@ -88,6 +95,6 @@ internal sealed class NetlinkNamespace
         {
             member.Receive(datagram, group);
         }
-        return members.Count != 0;
+        return _wide.Tell(this, group, datagram) || members.Count != 0;
     }
 }

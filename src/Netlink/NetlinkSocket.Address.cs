@@ -8,6 +8,7 @@ namespace Xfrmd.Netlink;
 internal sealed partial class NetlinkSocket
 {
     private const ushort AfUnspec = 0;
+    private const int GroupShift = 32, NumberShift = 40, MaxNumber = (1 << 24) - 1;
     private uint _port;
     private bool _bound;
     private uint _groups;
@@ -108,12 +109,18 @@ internal sealed partial class NetlinkSocket
     /// </summary>
     public int GetReceiveAddress(Span<byte> address, int place)
     {
-        ulong source = _buffer.SourceOf(place, Source(_groups == 0 ? default : (XfrmGroup)(BitOperations.TrailingZeroCount(_groups) + 1), 0));
-        XfrmGroup group = (XfrmGroup)(source >> 32);
+        ulong source = _buffer.SourceOf(place, Source(_groups == 0 ? default : (XfrmGroup)(BitOperations.TrailingZeroCount(_groups) + 1), 0, null));
+        XfrmGroup group = GroupOf(source);
         return Write(address, new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = (uint)source, Groups = group == default ? 0 : 1u << ((int)group - 1) });
     }
 
-    private static ulong Source(XfrmGroup group, uint port) => ((ulong)group << 32) | port;
+    // What a datagram's source is for the buffer: the namespace's number and one, the group, the port. Numbers above 2^24 are not told.
+    private static ulong Source(XfrmGroup group, uint port, int? number) =>
+        (number is >= 0 and < MaxNumber ? (ulong)(number.Value + 1) << NumberShift : 0) | ((ulong)group << GroupShift) | port;
+
+    private static XfrmGroup GroupOf(ulong source) => (XfrmGroup)(byte)(source >> GroupShift);
+
+    private static int? NumberOf(ulong source) => source >> NumberShift is not 0 and ulong number ? (int)number - 1 : null;
 
     private void BindAny(in Caller caller)
     {

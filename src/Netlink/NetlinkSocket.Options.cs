@@ -8,15 +8,22 @@ internal sealed partial class NetlinkSocket
 {
     private const int SolNetlink = 270;
     private volatile bool _pktInfo;
+    private volatile bool _listenAllNsid;
     private bool _broadcastError;
     private bool _noEnobufs;
-    private bool _listenAllNsid;
     private bool _capAck;
     private bool _extAckOption;
     private bool _strictCheck;
     private bool _hasGroups;
 
-    public bool TellsGroups => _pktInfo;
+    public bool TellsOrigins => _pktInfo || _listenAllNsid;
+
+    /// <summary><c>netlink_cmsg_recv_pktinfo</c>, <c>netlink_cmsg_listen_all_nsid</c>.</summary>
+    public ReceiveOrigin GetReceiveOrigin(int place)
+    {
+        ulong source = _buffer.SourceOf(place, 0);
+        return new ReceiveOrigin(_pktInfo ? (int)GroupOf(source) : null, _listenAllNsid ? NumberOf(source) : null);
+    }
 
     /// <summary><c>netlink_setsockopt</c>.</summary>
     public Errno SetOption(int level, int name, ReadOnlySpan<byte> value, in Caller caller)
@@ -45,12 +52,21 @@ internal sealed partial class NetlinkSocket
                     return Errno.None;
 
                 case NetlinkOption.NoEnobufs:
-                    _noEnobufs = number != 0;
-                    _congested &= !_noEnobufs;
+                    lock (_arrivals)
+                    {
+                        _noEnobufs = number != 0;
+                        _congested &= !_noEnobufs;
+                    }
                     return Errno.None;
 
-                case NetlinkOption.ListenAllNsid when !caller.NetAdmin:
-                    return Errno.EPERM;
+                case NetlinkOption.ListenAllNsid:
+                    if (!caller.NetBroadcast)
+                    {
+                        return Errno.EPERM;
+                    }
+                    _listenAllNsid = number != 0;
+                    _namespace.Widen(this, _listenAllNsid);
+                    return Errno.None;
 
                 default:
                     if (FlagOf((NetlinkOption)name, out Errno errno) is { } set)
@@ -113,7 +129,6 @@ internal sealed partial class NetlinkSocket
         {
             NetlinkOption.PktInfo => static (s, on) => s._pktInfo = on,
             NetlinkOption.BroadcastError => static (s, on) => s._broadcastError = on,
-            NetlinkOption.ListenAllNsid => static (s, on) => s._listenAllNsid = on,
             NetlinkOption.CapAck => static (s, on) => s._capAck = on,
             NetlinkOption.ExtAck => static (s, on) => s._extAckOption = on,
             NetlinkOption.GetStrictChk => static (s, on) => s._strictCheck = on,

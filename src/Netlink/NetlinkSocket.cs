@@ -19,6 +19,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     private readonly IReceiveBuffer _buffer;
     private readonly Caller _opener;
     private readonly ExtAck _extAck = new();
+    private readonly Lock _arrivals = new();   // datagrams may come from other namespaces, under their gates
     private bool _congested;
     private bool _disposed;
     private int _pendingError;
@@ -112,6 +113,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             _disposed = true;
             EndDump();
             SetLowGroups(0);
+            _namespace.Widen(this, listens: false);
             if (_bound)
             {
                 _namespace.Release(_port, this);
@@ -122,24 +124,42 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     /// <summary><c>netlink_sendskb</c> to this socket; a full queue loses the datagram and is told once (<c>netlink_overrun</c>).</summary>
     public void Receive(ReadOnlySpan<byte> datagram, XfrmGroup group, uint port = 0)
     {
-        if (_congested && _buffer.UnreadDatagrams == 0)
-        {
-            _congested = false;
-        }
         _namespace.Space.Observers.Settle();
-        if (!_congested && _buffer.TryEnqueue(datagram, Source(group, port)))
-        {
-            return;
-        }
-        if (!_noEnobufs && !_congested)
-        {
-            _congested = true;
-            Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
-        }
+        Queue(datagram, Source(group, port, null));
     }
+
+    /// <summary>The same for what happens in a namespace that its own knows by a number. The gate of that one is held.</summary>
+    public void ReceiveFromAfar(ReadOnlySpan<byte> datagram, XfrmGroup group, uint port, int number) => Queue(datagram, Source(group, port, number));
+
+    /// <summary>Whether it is told of a group of another namespace (<c>do_one_broadcast</c>), where its own has a number for that.</summary>
+    public bool HearsOf(NetlinkNamespace other, XfrmGroup group) =>
+        other != _namespace && (Volatile.Read(ref _groups) >> ((int)group - 1) & 1) != 0 && _opener.NetBroadcast;
+
+    /// <summary>The number by which its namespace knows another one.</summary>
+    public int? NumberOf(NetlinkNamespace other) => _namespace.Space.NumberOf(other.Space);
 
     /// <summary>An answer to this socket alone.</summary>
     public void Reply(ReadOnlySpan<byte> datagram) => Receive(datagram, default);
+
+    private void Queue(ReadOnlySpan<byte> datagram, ulong source)
+    {
+        lock (_arrivals)
+        {
+            if (_congested && _buffer.UnreadDatagrams == 0)
+            {
+                _congested = false;
+            }
+            if (!_congested && _buffer.TryEnqueue(datagram, source))
+            {
+                return;
+            }
+            if (!_noEnobufs && !_congested)
+            {
+                _congested = true;
+                Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
+            }
+        }
+    }
 
     // netlink_rcv_skb
     private void ReceiveRequests(Span<byte> datagram, bool netAdmin)

@@ -8,6 +8,7 @@ public sealed class NetlinkXfrmFamily : IProtocolFamily
 {
     private const int SockDgram = 2, SockRaw = 3, NetlinkXfrm = 6;
     private readonly ConditionalWeakTable<XfrmNamespace, NetlinkNamespace> _namespaces = [];
+    private readonly WideListeners _wide = new();
 
     /// <summary>
     /// Joins NETLINK_XFRM to a namespace: its key manager is told from now on. The first socket does it too; called beforehand it settles
@@ -48,7 +49,7 @@ public sealed class NetlinkXfrmFamily : IProtocolFamily
         {
             if (!_namespaces.TryGetValue(space, out NetlinkNamespace? present))
             {
-                present = new NetlinkNamespace(space);
+                present = new NetlinkNamespace(space, _wide);
                 _namespaces.Add(space, present);
             }
             return present;

@@ -640,6 +640,87 @@ def namespaces():
     u.send(msg(FLUSHPOLICY, b'', REQ))
 
 
+def other_namespaces():
+    """NETLINK_LISTEN_ALL_NSID: what happens in namespaces that ours has a number for."""
+    if libc.unshare(0x40000000):
+        say('unshare', name(ctypes.get_errno()))
+        return
+    old = os.open('/proc/self/ns/net', os.O_RDONLY)
+
+    def elsewhere(call, *arguments):
+        libc.setns(other, 0x40000000)
+        try:
+            return call(*arguments)
+        finally:
+            libc.setns(old, 0x40000000)
+
+    def numbered(handle, number):
+        r = socket.socket(AF, socket.SOCK_RAW, 0)
+        r.send(msg(88, struct.pack('<BxxxHHiHHI', 0, 8, 1, number, 8, 3, handle), seq=9))   # RTM_NEWNSID
+        say('number %d' % number, brief(r.recv(4096)))
+
+    def heard(s):
+        out = []
+        while True:
+            try:
+                data, control, flags, source = s.recvmsg(65536, 512, socket.MSG_DONTWAIT)
+            except OSError as e:
+                return out if e.errno == errno.EAGAIN else out + [name(e.errno)]
+            out.append((brief(data), [(level, kind, data.hex().replace(struct.pack('<i', os.getpid()).hex(), 'pid')) for level, kind, data in control], flags, port(source[0]), source[1]))
+
+    libc.unshare(0x40000000)
+    other = os.open('/proc/self/ns/net', os.O_RDONLY)
+    there = sock()
+    libc.setns(old, 0x40000000)
+    wide, narrow, deaf, here = sock(1 << 3), sock(1 << 3, 5001), sock(0, 5002), sock(0, 5003)
+    say('all', raw_set(wide, ALLNSID, b'\1\0\0\0'), raw_set(deaf, ALLNSID, b'\1\0\0\0'))
+    there.send(policy(1, flags=REQ))
+    say('no number', heard(wide), heard(narrow), heard(deaf))
+    numbered(other, 7)
+    there.send(policy(2, flags=REQ))
+    say('a number', heard(wide), heard(narrow), heard(deaf))
+    raw_set(wide, PKTINFO, b'\1\0\0\0')
+    raw_set(wide, socket.SO_PASSCRED, b'\1\0\0\0', socket.SOL_SOCKET)
+    there.send(policy_id(DELPOLICY, 2, flags=REQ))
+    here.send(policy(3, flags=REQ))
+    say('and the group', heard(wide), heard(narrow))
+    numbered(old, 9)
+    here.send(policy_id(DELPOLICY, 3, flags=REQ))
+    say('ourselves numbered', heard(wide), heard(narrow))
+    say('the answers', heard(here))
+    raw_set(wide, ADD, struct.pack('<i', 3))
+    there.sendto(msg(FLUSHPOLICY, b'', 0, 3), (0, 1 << 3))
+    say('sent by hand', heard(wide), heard(narrow))
+    raw_set(wide, PKTINFO, bytes(4))
+    raw_set(wide, socket.SO_PASSCRED, bytes(4), socket.SOL_SOCKET)
+    raw_set(wide, ALLNSID, bytes(4))
+    there.send(policy(4, flags=REQ))
+    say('no longer', heard(wide), heard(narrow))
+    raw_set(narrow, ALLNSID, b'\1\0\0\0')
+    wait = threading.Timer(0.3, lambda: there.send(policy(5, flags=REQ)))
+    wait.start()
+    narrow.settimeout(10)
+    data, control, flags, source = narrow.recvmsg(65536, 64)
+    say('waited for', brief(data), [(level, kind, data.hex()) for level, kind, data in control], flags, source)
+    wait.join()
+    for s in (there, here):
+        s.send(msg(FLUSHPOLICY, b'', REQ))
+    drain(narrow)
+    back = elsewhere(sock, 1 << 3)
+    raw_set(back, ALLNSID, b'\1\0\0\0')
+    here.send(policy(6, flags=REQ))
+    say('the other way has no number', heard(back))
+    here.send(msg(FLUSHPOLICY, b'', REQ))
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    header, data = struct.pack('<Ii', 0x20080522, 0), struct.pack('<6I', 1 << 12, 1 << 12, 0, 0, 0, 0)   # CAP_NET_ADMIN alone
+    say('drop the right', libc.capset(header, data))
+    say('no right to all', raw_set(wide, ALLNSID, b'\1\0\0\0'), raw_set(wide, PKTINFO, b'\1\0\0\0'))
+    os._exit(0)
+
+
 def rights():
     s = sock()
     pid = os.fork()
@@ -658,7 +739,7 @@ def rights():
     os._exit(0)
 
 
-for section in (kinds, ports_and_names, options, groups, datagrams, destinations, receiving, waiting, queue, dumps, credentials, descriptors, namespaces, rights):
+for section in (kinds, ports_and_names, options, groups, datagrams, destinations, receiving, waiting, queue, dumps, credentials, descriptors, namespaces, other_namespaces, rights):
     if len(sys.argv) > 1 and section.__name__ not in sys.argv[1:]:
         continue
     print('#', section.__name__)

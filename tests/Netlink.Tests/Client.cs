@@ -11,9 +11,9 @@ internal sealed class Client : IDisposable
     public const int SolNetlink = 270, Raw = 3, Protocol = 6;
     private readonly Caller _caller;
 
-    public Client(NetlinkXfrmFamily family, XfrmNamespace space, int tgid = 1000, bool netAdmin = true, int capacity = int.MaxValue)
+    public Client(NetlinkXfrmFamily family, XfrmNamespace space, int tgid = 1000, bool netAdmin = true, int capacity = int.MaxValue, bool netBroadcast = true)
     {
-        _caller = new Caller(tgid, netAdmin);
+        _caller = new Caller(tgid, netAdmin, netBroadcast);
         Buffer = new ListBuffer(capacity);
         Assert.Equal(Errno.None, family.Create(Raw, Protocol, space, Buffer, _caller, out IProtocolSocket? socket));
         Socket = socket!;

@@ -191,6 +191,34 @@ public sealed class NetlinkSocketTests : IDisposable
     }
 
     [Fact]
+    public void Who_listens_to_all_namespaces_hears_those_that_its_own_has_a_number_for()
+    {
+        using XfrmNamespace there = new(2, new ManualTime());
+        using Client wide = Open(1), narrow = Open(2), powerless = new(_family, _space, 3, netBroadcast: false), actor = new(_family, there, 4);
+        int? number = null;
+        _space.NumberOf = other => other == there ? number : null;
+        foreach (Client client in new[] { wide, narrow, powerless })
+        {
+            client.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        }
+        Assert.Equal(Errno.None, wide.Set(NetlinkOption.ListenAllNsid, 1));
+        Assert.Equal(Errno.EPERM, powerless.Set(NetlinkOption.ListenAllNsid, 1));
+        Assert.Equal(0, actor.Request(Client.NewPolicy(1, 1)));
+        Assert.Equal(0, wide.Buffer.Count);
+        number = 7;
+        Assert.Equal(0, actor.Request(Client.NewPolicy(2, 2)));
+        Assert.Equal(new ReceiveOrigin(null, 7), wide.Socket.GetReceiveOrigin(0));
+        Assert.Equal((ushort)XfrmMsg.NewPolicy, Client.TypeOf(wide.Receive()!));
+        Assert.Equal((0, 0, 0), (wide.Buffer.Count, narrow.Buffer.Count, powerless.Buffer.Count));
+        wide.Set(NetlinkOption.PktInfo, 1);
+        Assert.Equal(0, wide.Request(Client.NewPolicy(3, 3)));
+        Assert.Equal(0, narrow.Request(Client.NewPolicy(4, 4)));
+        Assert.Equal(new ReceiveOrigin((int)XfrmGroup.Policy, null), wide.Socket.GetReceiveOrigin(0));   // of its own namespace
+        wide.Dispose();
+        Assert.Equal(0, actor.Request(Client.NewPolicy(5, 5)));
+    }
+
+    [Fact]
     public void A_sender_that_listens_has_its_event_before_its_acknowledgement()
     {
         using Client client = Open();

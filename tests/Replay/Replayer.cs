@@ -30,7 +30,7 @@ public sealed class Replayer : IDisposable
         _space = new XfrmNamespace(1, _time);
         _netlink = netlink;
         _pfKey = pfKey;
-        _caller = new Caller(scenario.GetProperty("ports").GetProperty("NL").GetInt32(), netAdmin: true);
+        _caller = new Caller(scenario.GetProperty("ports").GetProperty("NL").GetInt32(), netAdmin: true, netBroadcast: true);
         JsonElement options = scenario.GetProperty("opts");
         if (options.TryGetProperty("sysctl", out JsonElement sysctls))
         {

@@ -19,6 +19,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
 {
     private readonly SafeFileHandle _netns;
     private readonly NamespaceDatapath _datapath;
+    private readonly NamespaceNumbers _numbers;
     private readonly Dictionary<ulong, BoundUdpSocket> _bypassing = [];
 
     // Sockets that were given their policy before their port, as OpenIKED does it.
@@ -35,11 +36,14 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     /// <param name="time">The SA clock.</param>
     /// <param name="logging">Makes the loggers.</param>
     /// <param name="options">How packets are carried.</param>
-    public NamespaceServices(ulong inode, SafeFileHandle netns, TimeProvider time, ILoggerFactory logging, DatapathOptions options)
+    /// <param name="handleOf">Another namespace itself; null: it has ended.</param>
+    public NamespaceServices(
+        ulong inode, SafeFileHandle netns, TimeProvider time, ILoggerFactory logging, DatapathOptions options, Func<XfrmNamespace, SafeFileHandle?> handleOf)
     {
         _netns = netns;
+        _numbers = new NamespaceNumbers(netns);
         _noPmtuDiscovery = OpenNoPmtuDiscovery(netns);
-        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets, NoPmtuDiscovery = NoPmtuDiscovery };
+        Space = new XfrmNamespace(inode, time) { HasInterface = HasInterface, ClosedSockets = ClosedSockets, NoPmtuDiscovery = NoPmtuDiscovery, NumberOf = other => _numbers.Of(handleOf(other)) };
         _datapath = new NamespaceDatapath(Space, NetworkNamespace.Duplicate(netns), options, logging.CreateLogger("Xfrmd.Datapath"));
         Space.Observers.Add(_datapath);
         Space.Observers.Add(this);
@@ -51,6 +55,9 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     }
 
     public XfrmNamespace Space { get; }
+
+    /// <summary>The namespace itself.</summary>
+    public SafeFileHandle Handle => _netns;
 
     public IReadOnlyList<string> Devices => [.. _datapath.Steering?.Devices.Select(d => d.Tun.Name) ?? []];
 
@@ -174,6 +181,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
             _datapath.Dispose();
         }
         Space.Dispose();
+        _numbers.Dispose();
         _noPmtuDiscovery.Dispose();
         _netns.Dispose();
     }

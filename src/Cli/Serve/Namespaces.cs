@@ -43,7 +43,7 @@ internal sealed class Namespaces : INamespaceProvider, INamespaceDirectory, IDis
             _deserted.Remove(inode);
             if (!_services.TryGetValue(inode, out NamespaceServices? services))
             {
-                services = new NamespaceServices(inode, NetworkNamespace.Duplicate(handle), _time, _logging, _options);
+                services = new NamespaceServices(inode, NetworkNamespace.Duplicate(handle), _time, _logging, _options, other => FindServices(other.Inode)?.Handle);
                 _onOpened(services.Space);
                 _services.Add(inode, services);
             }

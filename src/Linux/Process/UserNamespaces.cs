@@ -33,7 +33,10 @@ public sealed class UserNamespaces
         return result;
     }
 
-    /// <summary>The same for a thread that is asked often.</summary>
+    /// <summary>Whether it is ruled by the owner of another network namespace, or by one below that: rights there are rights here.</summary>
+    public bool IsWithin(UserNamespaces other) => other._chain.Count > 0 && _chain.Exists(space => space.Inode == other._chain[0].Inode);
+
+    /// <summary><see cref="Allow(int, in ProcStatus, int)"/> for a thread that is asked often.</summary>
     public bool Allow(ThreadView thread, int capability)
     {
         // In the owner's namespace its effective set decides. Anything else is rare, and takes the longer way.
