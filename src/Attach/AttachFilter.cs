@@ -19,12 +19,13 @@ internal static class AttachFilter
         code.LoadArchitecture().IfEqual(SystemCall.Architecture, null, Allow);
         code.LoadNumber().IfEqual(SystemCall.Socket, "socket");
         foreach (int onOurs in (ReadOnlySpan<int>)[
-            SystemCall.SendTo, SystemCall.SendMsg, SystemCall.SendMMsg, SystemCall.Write, SystemCall.WriteV, SystemCall.RecvMsg,
-            SystemCall.RecvMMsg, SystemCall.Connect, SystemCall.GetSockName, SystemCall.GetPeerName, SystemCall.Dup, SystemCall.RecvFrom,
-            SystemCall.Read, SystemCall.ReadV, SystemCall.Listen, SystemCall.Accept, SystemCall.Accept4, SystemCall.Shutdown])
+            SystemCall.SendTo, SystemCall.SendMsg, SystemCall.SendMMsg, SystemCall.Write, SystemCall.RecvMsg, SystemCall.RecvMMsg,
+            SystemCall.Connect, SystemCall.Dup, SystemCall.RecvFrom, SystemCall.Read, SystemCall.ReadV, SystemCall.Listen, SystemCall.Accept, SystemCall.Accept4, SystemCall.Shutdown])
         {
             code.IfEqual((uint)onOurs, Range);
         }
+        // Of any descriptor, as they are rare: one that came by SCM_RIGHTS has an ordinary number. OpenIKED's requests come so, by writev.
+        code.IfEqual(SystemCall.WriteV, Notify).IfEqual(SystemCall.GetSockName, Notify).IfEqual(SystemCall.GetPeerName, Notify);
         code.IfEqual(SystemCall.Bind, "bind").IfEqual(SystemCall.Fcntl, "fcntl").IfEqual(SystemCall.Ioctl, "ioctl");
         code.IfEqual(SystemCall.SetSockOpt, "setsockopt").IfEqual(SystemCall.GetSockOpt, "getsockopt");
         code.IfEqual(SystemCall.Unshare, Notify).IfEqual(SystemCall.SetNs, Notify);   // for what we remember of the thread

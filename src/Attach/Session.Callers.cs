@@ -24,10 +24,12 @@ internal sealed partial class Session
     /// </summary>
     private EmulatedSocket? Ours(in SeccompNotification call, int reads = 0)
     {
-        if (!_range.Contains(Int(call, 0)))
-        {
-            return null;
-        }
+        return _range.Contains(Int(call, 0)) ? OursAtAnyNumber(call, reads) : null;
+    }
+
+    /// <summary>The same for calls that are told of whatever the number: the descriptor may have come by SCM_RIGHTS.</summary>
+    private EmulatedSocket? OursAtAnyNumber(in SeccompNotification call, int reads = 0)
+    {
         if (reads != 0 && Pointer(call, reads) is not 0 and ulong address)
         {
             BeginReading(call);

@@ -204,7 +204,7 @@ internal sealed partial class Session
 
     private Answer GetName(in SeccompNotification call, bool peer)
     {
-        if (Ours(call, reads: 2) is not { } socket)
+        if (OursAtAnyNumber(call, reads: 2) is not { } socket)
         {
             return Answer.Continue;
         }

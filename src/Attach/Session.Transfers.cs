@@ -49,8 +49,12 @@ internal sealed partial class Session
 
     private Answer WriteV(in SeccompNotification call)
     {
+        if (!_range.Contains(Int(call, 0)) && OursAtAnyNumber(call) is null)
+        {
+            return Answer.Continue;   // anybody's
+        }
         Errno errno = ReadVectors(call, Pointer(call, 1), Pointer(call, 2), Errno.EINVAL, out IoVector[] vectors);
-        if (Ours(call) is not { } socket)
+        if (OursAtAnyNumber(call) is not { } socket)
         {
             return errno == Errno.None ? SendLink(call, vectors) : Answer.Continue;
         }

@@ -81,8 +81,7 @@ internal sealed class SocketTable : IDisposable
 
     private void Watch()
     {
-        // In Linux the answer is queued when the send returns. Here it comes a moment later, and OpenIKED waits a millisecond for it,
-        // however busy the machine is.
+        // In Linux the answer is queued when the send returns. Here it comes a moment later, however busy the machine is.
         _ = Scheduling.TryRunFirst();
         Span<(EpollEvents Events, ulong Token)> happened = new (EpollEvents, ulong)[Batch];
         while (!_stopping)

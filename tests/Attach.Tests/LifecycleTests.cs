@@ -130,6 +130,18 @@ public sealed class LifecycleTests : DaemonFixture
         """);
 
     [Fact]
+    public void What_is_written_in_parts_to_a_socket_that_was_passed_on_is_answered_when_the_call_returns() => Python("""
+        a, b = socket.socketpair()
+        s = nl(); s.bind((0, 2)); socket.send_fds(a, [b'x'], [s.fileno()]); fd = socket.recv_fds(b, 9, 1)[1][0]; assert fd < 100
+        p = socket.socket(16, 3, 6, fileno=fd); p.setblocking(False); assert p.getsockname()[1] == 2
+        for i in range(1000): assert os.writev(fd, [b'a', b'', b'bc']) == 3 and p.recv(9) == b'ABC'
+        r, w = os.pipe(); assert os.writev(w, [b'other ', b'file']) == 10 and os.read(r, 99) == b'other file'
+        try: os.writev(999, [b'x'])
+        except OSError as e: assert e.errno == 9
+        assert a.getsockname() == '' and a.getpeername() == ''
+        """);
+
+    [Fact]
     public void An_empty_datagram_and_an_end_of_sending_are_told_apart()
     {
         Python("""
