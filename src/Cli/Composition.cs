@@ -30,8 +30,7 @@ internal sealed class Composition : IDisposable
         });
         ProtocolFamilies families = new ProtocolFamilies()
             .Add(ProtocolFamilies.Netlink, ProtocolFamilies.NetlinkXfrm, netlink)
-            .Add(ProtocolFamilies.Key, null, new ReadyPfKeyFamily(pfKey, namespaces.ServicesOf));
-        PfKeyFamily.WarmUp(time);
+            .Add(ProtocolFamilies.Key, null, pfKey);
         AttachServer attach = AttachServer.Start(options.Socket, families, new SocketHooks(namespaces, pfKey), namespaces, logging.CreateLogger("Xfrmd.Attach"));
         ControlServer control = ControlServer.Start(options.Socket, namespaces, logging.CreateLogger("Xfrmd.Control"));
         return new Composition(namespaces, attach, control);

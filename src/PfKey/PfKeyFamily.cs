@@ -16,9 +16,6 @@ public sealed class PfKeyFamily : IProtocolFamily
     /// </summary>
     public void Register(XfrmNamespace space) => NamespaceOf(space);
 
-    /// <summary>Makes the first real answer as fast as those that follow it. Once, before anybody is served.</summary>
-    public static void WarmUp(TimeProvider time) => PfKey.WarmUp.Run(time);
-
     public Errno Create(int type, int protocol, XfrmNamespace space, IReceiveBuffer buffer, in Caller caller, out IProtocolSocket? socket)
     {
         ArgumentNullException.ThrowIfNull(space);

@@ -28,7 +28,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     // Sockets with policies that were seen open. Of another one (of a process that we cannot see) nobody can say that it is closed.
     private readonly HashSet<ulong> _seenOpen = [];
 
-    // Opened before the first SA: iked waits a millisecond for the answer to one, and a thread that enters the namespace may take longer.
+    // Opened once: it takes a thread that enters the namespace, and each SA asks.
     private readonly SafeFileHandle _noPmtuDiscovery;
 
     /// <param name="inode">The number in <c>net:[N]</c>.</param>
@@ -62,9 +62,6 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     public IReadOnlyList<string> Devices => [.. _datapath.Steering?.Devices.Select(d => d.Tun.Name) ?? []];
 
     public IReadOnlyList<string> RawEspPaths => _datapath.Direct?.Describe() ?? [];
-
-    /// <summary>Starts the datapath now, rather than with the first policy.</summary>
-    public void Start() => _datapath.TryStart();
 
     public CaptureHub Captures => _datapath.Captures;
 
