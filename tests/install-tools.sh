@@ -6,7 +6,7 @@ set -eu
 aside=/usr/local/lib/xfrmd-tests
 packages="ca-certificates make git gcc libc6-dev zlib1g-dev binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux libssl3 man-db
     strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3 python3-scapy
-    openiked tshark zsh fish
+    openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
     libnss3-tools libldns3 libunbound8 libcurl3-nss libldap-2.5-0 libevent-core-2.1-7 libevent-pthreads-2.1-7 libcap-ng0 libaudit1 libpam0g"
 unpacked="libreswan iproute2-backports"
 [ $# -eq 0 ] || packages=$* unpacked=

@@ -19,6 +19,8 @@ internal sealed record AttachContext(
 {
     public SysctlWriters Writers { get; } = new();
 
+    public XfrmLinks Links { get; } = new();
+
     public ProcessMemory Memory { get; } = new();
 
     public SystemLimit SendBufferLimit { get; } = new("wmem_max");

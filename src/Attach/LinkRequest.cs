@@ -20,14 +20,15 @@ internal readonly ref struct LinkRequest
     private const ushort Replace = 0x100, Exclusive = 0x200, Create = 0x400;   // NLM_F_*
     private const ushort IfName = 3, Link = 5, NetNsPid = 19, LinkInfo = 18, NetNsFd = 28;   // IFLA_*
     private const ushort InfoKind = 1, InfoData = 2;   // IFLA_INFO_*
-    private const ushort XfrmIfId = 2, XfrmCollectMetadata = 3;   // IFLA_XFRM_*
+    private const ushort XfrmLink = 1, XfrmIfId = 2, XfrmCollectMetadata = 3;   // IFLA_XFRM_*
     private readonly ReadOnlySpan<byte> _bytes;
 
-    private LinkRequest(ReadOnlySpan<byte> bytes, string name, uint ifId)
+    private LinkRequest(ReadOnlySpan<byte> bytes, string name, uint ifId, uint parent)
     {
         _bytes = bytes;
         Name = name;
         IfId = ifId;
+        Parent = parent;
     }
 
     public bool IsDeletion => Read(TypeAt) == DelLink;
@@ -43,6 +44,9 @@ internal readonly ref struct LinkRequest
 
     public uint IfId { get; }
 
+    /// <summary>IFLA_XFRM_LINK.</summary>
+    public uint Parent { get; }
+
     private ReadOnlySpan<byte> Attributes => _bytes[AttributesAt..];
 
     /// <summary>Whether these bytes are one such request and nothing else. Deletions name no kind: they are told apart by the device.</summary>
@@ -55,7 +59,7 @@ internal readonly ref struct LinkRequest
         }
         ReadOnlySpan<byte> attributes = bytes[AttributesAt..(int)length];
         ReadOnlySpan<byte> info = NetlinkReply.Find(attributes, LinkInfo), name = NetlinkReply.Find(attributes, IfName);
-        uint ifId = 0;
+        uint ifId = 0, parent = 0;
         switch (MemoryMarshal.Read<ushort>(bytes[TypeAt..]))
         {
             case DelLink:
@@ -63,6 +67,7 @@ internal readonly ref struct LinkRequest
             case NewLink when NetlinkReply.Find(info, InfoKind).TrimEnd((byte)0).SequenceEqual("xfrm"u8):
                 ReadOnlySpan<byte> data = NetlinkReply.Find(info, InfoData);
                 ifId = NetlinkReply.Host32(NetlinkReply.Find(data, XfrmIfId));
+                parent = NetlinkReply.Host32(NetlinkReply.Find(data, XfrmLink));
                 if (!MayServe(attributes, data))
                 {
                     return false;
@@ -71,7 +76,7 @@ internal readonly ref struct LinkRequest
             default:
                 return false;
         }
-        request = new LinkRequest(bytes[..(int)length], name.IsEmpty ? "xfrm%d" : NetlinkReply.Text(name), ifId);
+        request = new LinkRequest(bytes[..(int)length], name.IsEmpty ? "xfrm%d" : NetlinkReply.Text(name), ifId, parent);
         return name.Length <= 16;
     }
 

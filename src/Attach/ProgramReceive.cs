@@ -17,7 +17,7 @@ internal sealed class ProgramReceive(
     SeccompListener listener, ProcessMemory memory, EmulatedSocket socket, SafeFileHandle end, ulong id, int thread, ulong headerAddress,
     MessageHeader header, IoVector[] vectors, int flags)
 {
-    private const int PortOffset = 4, FlagsOffset = 48, ControlLengthOffset = 40;
+    private const int PortOffset = 4;
     private const int ControlHeader = 16, ERESTARTSYS = 512;
 
     /// <summary>How long a signal may wait until it ends a receive that we hold: the kernel does not tell us of any.</summary>
@@ -118,11 +118,7 @@ internal sealed class ProgramReceive(
         {
             return error;
         }
-        ulong room = 0;
-        foreach (IoVector vector in vectors)
-        {
-            room = Math.Min(room + Math.Min(vector.Length, int.MaxValue), int.MaxValue);
-        }
+        int room = MessageDelivery.RoomOf(vectors);
         // Two receives must not tell each other's source.
         lock (socket.Receiving)
         {
@@ -131,7 +127,7 @@ internal sealed class ProgramReceive(
             {
                 return length == 0 ? Answer.Value(0) : length == -(int)Errno.EAGAIN ? null : Answer.Error(-length);
             }
-            socket.Handler.NoteReceive(room);
+            socket.Handler.NoteReceive((ulong)room);
             if (!listener.IsWaiting(id))
             {
                 return Errno.EINTR;   // killed: nobody hears it
@@ -139,7 +135,7 @@ internal sealed class ProgramReceive(
             Span<byte> address = stackalloc byte[SocketAbi.MaxAddress];
             address = address[..socket.Handler.GetReceiveAddress(address, place: 0)];
             ReceiveOrigin origin = socket.Handler.GetReceiveOrigin(place: 0);
-            int used = (int)Math.Min((ulong)length, room);
+            int used = Math.Min(length, room);
             byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(used, 1));
             try
             {
@@ -156,16 +152,9 @@ internal sealed class ProgramReceive(
 
     private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address, ReceiveOrigin origin)
     {
-        bool written = true;
-        int copied = data.Length;
-        foreach (IoVector vector in vectors)
-        {
-            ReadOnlySpan<byte> part = data[..(int)Math.Min(vector.Length, (ulong)data.Length)];
-            written &= memory.TryWrite(thread, vector.Base, part);
-            data = data[part.Length..];
-        }
+        bool written = MessageDelivery.TryWriteData(memory, thread, vectors, data);
         byte[] control = new byte[Math.Min(header.Control == 0 ? 0 : header.ControlLength, 256)];
-        int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (copied < length ? SocketAbi.MsgTrunc : 0);
+        int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (data.Length < length ? SocketAbi.MsgTrunc : 0);
         if (origin.Group is { } group)
         {
             Put(control, ref told, SocketAbi.SolNetlink, SocketAbi.NetlinkPktInfo, MemoryMarshal.AsBytes<int>([group]), ref outFlags);
@@ -180,17 +169,12 @@ internal sealed class ProgramReceive(
             ReadOnlySpan<int> credentials = [socket.Handler.ProcessAt(MemoryMarshal.Read<uint>(address[PortOffset..])), 0, 0];
             Put(control, ref told, SocketAbi.SolSocket, SocketAbi.ScmCredentials, MemoryMarshal.AsBytes(credentials), ref outFlags);
         }
-        if (header.Name != 0)
+        Errno errno = MessageDelivery.WriteHeader(memory, thread, headerAddress, header, address, control.AsSpan(0, told), outFlags);
+        if (errno != Errno.None || !written)
         {
-            if (header.NameLength < 0)
-            {
-                return Errno.EINVAL;
-            }
-            written &= memory.TryWrite(thread, header.Name, address[..Math.Min(header.NameLength, address.Length)], headerAddress + MessageHeader.NameLengthOffset, BitConverter.GetBytes(address.Length));
+            return errno == Errno.None ? Errno.EFAULT : errno;
         }
-        written &= memory.TryWrite(thread, header.Control, control.AsSpan(0, told), headerAddress + FlagsOffset, BitConverter.GetBytes(outFlags))
-            && memory.TryWrite(thread, headerAddress + ControlLengthOffset, (ulong)told);
-        return !written ? Errno.EFAULT : Answer.Value((flags & SocketAbi.MsgTrunc) != 0 ? length : copied);
+        return Answer.Value((flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length);
     }
 
     /// <summary><c>put_cmsg</c>.</summary>

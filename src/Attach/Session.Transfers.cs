@@ -221,7 +221,7 @@ internal sealed partial class Session
     {
         if (Ours(call) is not { } socket)
         {
-            return Answer.Continue;
+            return ReceiveLinkFrom(call);
         }
         Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
@@ -258,7 +258,7 @@ internal sealed partial class Session
     {
         if (Ours(call) is not { } socket)
         {
-            return Answer.Continue;
+            return call.Data.Number == SystemCall.Read ? ReceiveLinkFrom(call) : Answer.Continue;
         }
         Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
@@ -276,7 +276,7 @@ internal sealed partial class Session
     {
         if (Ours(call, reads: 1) is not { } socket)
         {
-            return Answer.Continue;
+            return ReceiveLinkMessage(call);
         }
         if (socket.HasControl && ReceiveWithControl(call, socket) is { } answer)
         {

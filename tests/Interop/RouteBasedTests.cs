@@ -45,6 +45,9 @@ public sealed class RouteBasedTests(CharonPair pair, ITestOutputHelper output) :
     {
         Ip(pair.LeftDaemon, pair.Net.Left, "link add xfrm7 mtu 1380 type xfrm dev wan if_id 7");
         Assert.Contains("mtu 1380", pair.Net.Left.Do(Toolbox.Find("ip"), "link", "show", "xfrm7"), StringComparison.Ordinal);
+        string[] shown = [Toolbox.Find("ip"), "-d", "link", "show", "type", "xfrm"];
+        Assert.Matches("xfrm7@wan: (.|\n)* xfrm if_id 0x7 ", pair.Net.Left.Do(pair.LeftDaemon.Attached(shown)));
+        Assert.Contains("tun type tun", pair.Net.Left.Do(Toolbox.Find("ip"), "-d", "link", "show", "xfrm7"), StringComparison.Ordinal);   // to who is not attached
         foreach ((string request, string answer) in new[]
         {
             ("link add xfrm7 type xfrm if_id 8", "File exists"), ("link add xfrm8 type xfrm if_id 7", "File exists"),
@@ -60,6 +63,7 @@ public sealed class RouteBasedTests(CharonPair pair, ITestOutputHelper output) :
             () => pair.Net.Left.Run(pair.LeftDaemon.Attached(Toolbox.Find("ip"), "link", "add", "xfrm8", "type", "xfrm", "if_id", "7")).ExitCode == 0,
             "the if_id of a deleted interface is free");
         Ip(pair.LeftDaemon, pair.Net.Left, "link del xfrm8");
+        Assert.Empty(pair.Net.Left.Do(pair.LeftDaemon.Attached(shown)));
     }
 
     private static void AddLink(XfrmdDaemon daemon, Host host, string name, string network)

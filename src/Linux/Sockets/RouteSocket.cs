@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Tmds.Linux;
 using static Tmds.Linux.LibC;
 
 namespace Xfrmd.Linux.Sockets;
@@ -14,6 +15,29 @@ public static class RouteSocket
     {
         int fd = socket(AF_NETLINK, type | SOCK_CLOEXEC, Protocol);
         return fd < 0 ? null : new SafeFileHandle(fd, ownsHandle: true);
+    }
+
+    /// <summary>Receives one datagram as <paramref name="received"/> asks, never blocking: its full length, or minus the errno.</summary>
+    public static unsafe int Receive(SafeFileHandle socket, Span<byte> buffer, RouteReceive received)
+    {
+        fixed (byte* bytes = buffer, name = received.Name, control = received.Control)
+        {
+            iovec vector = new() { iov_base = bytes, iov_len = buffer.Length };
+            msghdr header = new() { msg_iov = &vector, msg_iovlen = 1, msg_name = name, msg_namelen = RouteReceive.NameSize, msg_control = control, msg_controllen = received.Control.Length };
+            for (; ; )
+            {
+                long length = (long)recvmsg((int)socket.DangerousGetHandle(), &header, MSG_DONTWAIT | MSG_TRUNC | (received.Peeks ? MSG_PEEK : 0));
+                if (length >= 0)
+                {
+                    (received.ControlLength, received.Flags) = ((int)header.msg_controllen, header.msg_flags);
+                    return (int)length;
+                }
+                if (Libc.LastErrno != Libc.EINTR)
+                {
+                    return -Libc.LastErrno;
+                }
+            }
+        }
     }
 
     /// <summary>Sends one datagram to the kernel: 0, or the errno. The answer goes to whoever reads the socket.</summary>

@@ -1,0 +1,102 @@
+using System.Runtime.InteropServices;
+using Xfrmd.Linux;
+
+namespace Xfrmd.Attach;
+
+/// <summary>
+/// What the kernel beneath says of links (RTM_NEWLINK), where some are interfaces of kind xfrm: those are TUN devices to it, and are told to
+/// programs as Linux tells its own (<c>xfrmi_fill_info</c>, <c>xfrmi_get_iflink</c>). Host byte order.
+/// </summary>
+internal static class LinkAnswer
+{
+    private const int HeaderSize = 16, TypeAt = 4, IndexAt = 20, AttributesAt = 32, AttributeHeader = 4;
+    private const ushort NewLink = 16, TypeMask = 0x3fff;
+    private const ushort Link = 5, Master = 10, LinkInfo = 18, Carrier = 33;   // IFLA_*
+    private const ushort InfoKind = 1, InfoData = 2;   // IFLA_INFO_*
+    private const ushort XfrmLinkIndex = 1, XfrmIfId = 2;   // IFLA_XFRM_*
+
+    /// <summary>The datagram as it should be; null where it names no such interface.</summary>
+    /// <param name="datagram">As it came.</param>
+    /// <param name="find">The interface of an index.</param>
+    public static byte[]? Rewrite(ReadOnlySpan<byte> datagram, Func<int, XfrmLink?> find)
+    {
+        List<byte>? result = null;
+        for (ReadOnlySpan<byte> rest = datagram; rest.Length >= HeaderSize;)
+        {
+            uint told = MemoryMarshal.Read<uint>(rest);
+            if (told < HeaderSize || told > rest.Length)
+            {
+                break;
+            }
+            ReadOnlySpan<byte> message = rest[..(int)told];
+            int padded = Math.Min((message.Length + 3) & ~3, rest.Length);
+            if (MemoryMarshal.Read<ushort>(message[TypeAt..]) == NewLink && message.Length >= AttributesAt
+                && find(MemoryMarshal.Read<int>(message[IndexAt..])) is { } link && IsTun(message))
+            {
+                if (result is null)
+                {
+                    result = new List<byte>(datagram.Length);
+                    result.AddRange(datagram[..^rest.Length]);
+                }
+                Append(result, message, link);
+            }
+            else
+            {
+                result?.AddRange(rest[..padded]);
+            }
+            rest = rest[padded..];
+        }
+        return result?.ToArray();
+    }
+
+    private static bool IsTun(ReadOnlySpan<byte> message) =>
+        NetlinkReply.Find(NetlinkReply.Find(message[AttributesAt..], LinkInfo), InfoKind).TrimEnd((byte)0).SequenceEqual("tun"u8);
+
+    private static void Append(List<byte> result, ReadOnlySpan<byte> message, in XfrmLink link)
+    {
+        int start = result.Count;
+        result.AddRange(message[..AttributesAt]);
+        bool linked = false;
+        for (ReadOnlySpan<byte> rest = message[AttributesAt..]; rest.Length >= AttributeHeader;)
+        {
+            int length = MemoryMarshal.Read<ushort>(rest), type = MemoryMarshal.Read<ushort>(rest[2..]) & TypeMask;
+            if (length < AttributeHeader || length > rest.Length)
+            {
+                break;
+            }
+            // In the order of rtnl_fill_ifinfo.
+            if (type is Master or Carrier && !linked)
+            {
+                linked = true;
+                Append(result, Link, BitConverter.GetBytes(link.Parent));
+            }
+            int padded = Math.Min((length + 3) & ~3, rest.Length);
+            if (type == LinkInfo)
+            {
+                List<byte> info = [], data = [];
+                Append(data, XfrmLinkIndex, BitConverter.GetBytes(link.Parent));
+                Append(data, XfrmIfId, BitConverter.GetBytes(link.IfId));
+                Append(info, InfoKind, "xfrm\0"u8);
+                Append(info, InfoData, CollectionsMarshal.AsSpan(data));
+                Append(result, LinkInfo, CollectionsMarshal.AsSpan(info));
+            }
+            else
+            {
+                result.AddRange(rest[..padded]);
+            }
+            rest = rest[padded..];
+        }
+        MemoryMarshal.Write(CollectionsMarshal.AsSpan(result)[start..], (uint)(result.Count - start));
+    }
+
+    private static void Append(List<byte> result, ushort type, ReadOnlySpan<byte> payload)
+    {
+        result.AddRange(BitConverter.GetBytes((ushort)(AttributeHeader + payload.Length)));
+        result.AddRange(BitConverter.GetBytes(type));
+        result.AddRange(payload);
+        while (result.Count % 4 != 0)
+        {
+            result.Add(0);
+        }
+    }
+}

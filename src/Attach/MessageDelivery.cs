@@ -1,0 +1,51 @@
+using Xfrmd.Kernel;
+using Xfrmd.Linux.Process;
+
+namespace Xfrmd.Attach;
+
+/// <summary>The end of a receive that we do for a program: what it gets lands in its memory, as <c>____sys_recvmsg</c> writes it.</summary>
+internal static class MessageDelivery
+{
+    private const int FlagsOffset = 48, ControlLengthOffset = 40;
+
+    /// <summary>The bytes that the vectors have room for, as far as an int goes.</summary>
+    public static int RoomOf(ReadOnlySpan<IoVector> vectors)
+    {
+        ulong room = 0;
+        foreach (IoVector vector in vectors)
+        {
+            room = Math.Min(room + Math.Min(vector.Length, int.MaxValue), int.MaxValue);
+        }
+        return (int)room;
+    }
+
+    /// <summary>Fills one vector after the other.</summary>
+    public static bool TryWriteData(ProcessMemory memory, int thread, ReadOnlySpan<IoVector> vectors, ReadOnlySpan<byte> data)
+    {
+        bool written = true;
+        foreach (IoVector vector in vectors)
+        {
+            ReadOnlySpan<byte> part = data[..(int)Math.Min(vector.Length, (ulong)data.Length)];
+            written &= memory.TryWrite(thread, vector.Base, part);
+            data = data[part.Length..];
+        }
+        return written;
+    }
+
+    /// <summary>Name, control messages and flags of a <c>struct msghdr</c>.</summary>
+    public static Errno WriteHeader(ProcessMemory memory, int thread, ulong headerAddress, in MessageHeader header, ReadOnlySpan<byte> name, ReadOnlySpan<byte> control, int flags)
+    {
+        bool written = true;
+        if (header.Name != 0)
+        {
+            if (header.NameLength < 0)
+            {
+                return Errno.EINVAL;
+            }
+            written = memory.TryWrite(thread, header.Name, name[..Math.Min(header.NameLength, name.Length)], headerAddress + MessageHeader.NameLengthOffset, BitConverter.GetBytes(name.Length));
+        }
+        written &= memory.TryWrite(thread, header.Control, control, headerAddress + FlagsOffset, BitConverter.GetBytes(flags))
+            && memory.TryWrite(thread, headerAddress + ControlLengthOffset, (ulong)control.Length);
+        return written ? Errno.None : Errno.EFAULT;
+    }
+}
