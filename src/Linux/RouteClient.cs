@@ -15,10 +15,11 @@ public sealed partial class RouteClient : IDisposable
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_DELROUTE = 25, RTM_GETROUTE = 26,
         RTM_NEWRULE = 32, RTM_DELRULE = 33, RTM_GETRULE = 34, RTM_NEWNSID = 88, RTM_GETNSID = 90;
     private const ushort NETNSA_NSID = 1, NETNSA_FD = 3;
+    private const ushort RTM_NEWNETCONF = 80, RTM_GETNETCONF = 82, NETCONFA_IFINDEX = 1, NETCONFA_FORWARDING = 2;
     private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_TXQLEN = 13, IFLA_AF_SPEC = 26, IFLA_INET_CONF = 1, IFLA_INET6_ADDR_GEN_MODE = 8;
     private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, RTA_TABLE = 15, RTA_MARK = 16;
     private const ushort FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6, FRA_FWMARK = 10, FRA_TABLE = 15, FRA_FWMASK = 16, FRA_PROTOCOL = 21;
-    private const ushort IPV4_DEVCONF_SRC_VMARK = 24;
+    private const ushort IPV4_DEVCONF_FORWARDING = 1, IPV4_DEVCONF_SRC_VMARK = 24;
     private const byte IN6_ADDR_GEN_MODE_NONE = 1, RTN_UNICAST = 1, RTN_UNREACHABLE = 7;
     private const byte AF_INET = 2, AF_INET6 = 10;
     private const uint IFF_UP = 1, RTNH_F_ONLINK = 4;
@@ -102,15 +103,28 @@ public sealed partial class RouteClient : IDisposable
         _writer.Host32(IFLA_TXQLEN, (uint)transmitQueueLength);
         Check(End(), "set link MTU");
         _ = SetAddressFamily(ifindex, AF_INET6, () => _writer.Byte(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE));   // fails where IPv6 is off
-        Check(
-            SetAddressFamily(ifindex, AF_INET, () =>
-            {
-                int nest = _writer.BeginNest(IFLA_INET_CONF);
-                _writer.Host32(IPV4_DEVCONF_SRC_VMARK, 1);
-                _writer.EndNest(nest);
-            }),
-            "set src_valid_mark");
+        Check(SetConfiguration(ifindex, IPV4_DEVCONF_SRC_VMARK, 1), "set src_valid_mark");
     }
+
+    /// <summary>net.ipv4.conf.DEVICE.forwarding of every device, by index.</summary>
+    public Dictionary<int, bool> Forwarding()
+    {
+        Dictionary<int, bool> found = [];
+        int header = Marshal.SizeOf<GeneralHeader>();   // struct netconfmsg is alike
+        Begin(RTM_GETNETCONF, NetlinkConstants.NLM_F_DUMP, new GeneralHeader { Family = AF_INET });
+        _ = End(reply =>
+        {
+            // Those of "all" and "default" are negative.
+            if (reply.Type == RTM_NEWNETCONF && (int)NetlinkReply.Host32(reply.Attribute(header, NETCONFA_IFINDEX)) is > 0 and int index)
+            {
+                found[index] = NetlinkReply.Host32(reply.Attribute(header, NETCONFA_FORWARDING)) != 0;
+            }
+        });
+        return found;
+    }
+
+    /// <summary>Sets it for one device: 0 or the errno.</summary>
+    public int SetForwarding(int ifindex, bool forwards) => SetConfiguration(ifindex, IPV4_DEVCONF_FORWARDING, forwards ? 1u : 0);
 
     public void BringUp(int ifindex)
     {
@@ -308,6 +322,13 @@ public sealed partial class RouteClient : IDisposable
         return MemoryMarshal.Read<RouteHeader>(reply.Body).Protocol == Protocol
             && (onlyTable == 0 || NetlinkReply.Host32(reply.Attribute(headerSize, RTA_TABLE)) == onlyTable);
     }
+
+    private int SetConfiguration(int ifindex, ushort setting, uint value) => SetAddressFamily(ifindex, AF_INET, () =>
+    {
+        int nest = _writer.BeginNest(IFLA_INET_CONF);
+        _writer.Host32(setting, value);
+        _writer.EndNest(nest);
+    });
 
     private int SetAddressFamily(int ifindex, ushort family, Action write)
     {

@@ -51,6 +51,15 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
         """;
 
     [Fact]
+    public void What_a_namespace_holds_stays_while_it_is_mounted_where_only_some_see_it() => Play(pair, () =>
+    {
+        // `ip netns` as scripts use it under `ip netns exec`: nobody lives there, and the mount is in this shell's view alone.
+        string told = pair.Net.Left.Do(pair.LeftDaemon.Attached(
+            "/bin/sh", "-c", "ip netns add within && ip -n within xfrm policy add src 10.9.0.0/16 dst 10.8.0.0/16 dir out && sleep 8 && ip -n within xfrm policy; ip netns del within"));
+        Assert.Contains("src 10.9.0.0/16 dst 10.8.0.0/16", told, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public void A_python_program_reads_the_policies() => Play(pair, () =>
     {
         AddThreePolicies();

@@ -160,6 +160,32 @@ public sealed class ManualKeyTests(ManualPair pair, ITestOutputHelper output) : 
         pair.Net.LeftHost.PingsThrough(Gateways.RightHostAddress);
     });
 
+    [Fact]
+    public void Devices_that_forward_one_by_one_are_enough() => Play(pair, () =>
+    {
+        // In Linux the device by which the protected packet came decides, not net.ipv4.ip_forward.
+        Host right = pair.Net.Right;
+        pair.AddStates(Gateways.LeftAddress, Gateways.RightAddress, ManualPair.Gcm128, "tunnel", "replay-window 32");
+        pair.AddPolicies(Gateways.LeftAddress, Gateways.RightAddress, Gateways.LeftNet, Gateways.RightNet);
+        try
+        {
+            right.Sysctl("ipv4/ip_forward", "0");
+            pair.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
+            right.Sysctl("ipv4/conf/lan/forwarding", "1");
+            pair.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
+            right.Sysctl("ipv4/conf/wan/forwarding", "1");
+            pair.Net.LeftHost.PingsAgain(Gateways.RightHostAddress);
+            right.Sysctl("ipv4/conf/wan/forwarding", "0");
+            Wait.Until(() => right.Shell("cat /proc/sys/net/ipv4/conf/ipsec0/forwarding").Trim() == "0", "the TUN forwards no more");
+            pair.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
+        }
+        finally
+        {
+            right.Sysctl("ipv4/ip_forward", "1");
+        }
+        pair.Net.LeftHost.PingsAgain(Gateways.RightHostAddress);
+    });
+
     private void Tunnel(string left, string right, string leftNet, string rightNet, string leftHost, string rightHost, string algorithms, string options) => Play(pair, () =>
     {
         pair.AddStates(left, right, algorithms, options: options);

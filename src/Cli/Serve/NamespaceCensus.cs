@@ -4,7 +4,7 @@ namespace Xfrmd.Cli.Serve;
 
 /// <summary>
 /// Which network namespaces still exist for anybody but us. Our own handles and sockets keep a namespace alive for the kernel, so its end
-/// has to be seen from outside: no process lives in it and nothing is mounted on it (<c>ip netns</c>).
+/// has to be seen from outside: no process lives in it and it is mounted nowhere (<c>ip netns</c>), in no process's view of the file system.
 /// </summary>
 internal static class NamespaceCensus
 {
@@ -12,15 +12,23 @@ internal static class NamespaceCensus
     public static HashSet<ulong> Take()
     {
         HashSet<ulong> living = [];
+        HashSet<string> views = [];
         foreach (string directory in Directory.EnumerateDirectories("/proc"))
         {
-            if (char.IsAsciiDigit(directory["/proc/".Length]) && NumberOf(directory + "/ns/net") is { } inode)
+            if (!char.IsAsciiDigit(directory["/proc/".Length]))
+            {
+                continue;
+            }
+            if (NumberOf(directory + "/ns/net") is { } inode)
             {
                 living.Add(inode);
             }
+            // Under `ip netns exec`, and in containers, a mount is seen by those within alone.
+            if (LinkTarget(directory + "/ns/mnt") is { } view && views.Add(view))
+            {
+                AddMounted(living, directory + "/mountinfo");
+            }
         }
-        AddMounted(living, "/proc/self/mountinfo");
-        AddMounted(living, "/proc/1/mountinfo");
         return living;
     }
 
@@ -42,7 +50,7 @@ internal static class NamespaceCensus
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
         {
-            // Another mount namespace that we may not see: then only processes count there.
+            // Gone, or a mount namespace that we may not see: then only processes count there.
         }
     }
 

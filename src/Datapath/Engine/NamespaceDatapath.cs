@@ -115,15 +115,14 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
 
     private void Start()
     {
-        (_query, LocalTable table) = NetworkNamespace.Run(_netns, () => (new RouteQuery(), new LocalTable()));
-        _resources.Add(_query);
-        _resources.Add(table);
+        (_query, LocalTable table, RouteClient routes) = NetworkNamespace.Run(_netns, () => (new RouteQuery(), new LocalTable(), new RouteClient()));
+        _resources.AddRange([_query, table, routes]);
         _local = new LocalAddresses(table, ifId => Array.Exists(_devices, d => d.IfId == ifId), () => Array.Exists(_devices, static d => d.IfId != 0));
         _local.Refresh();
         _paths = new RoutePaths(_query, BypassMark, _echoes, _learnedMtus, _local);
         RoutePaths paths = _paths;
         _space.SourceAddressFor = (daddr, family, mark) => paths.SourceTowards(daddr, family, mark);
-        StartHostThread(_local);
+        StartHostThread(_local, new ForwardingMirror(routes));
         if (_options.Direct)
         {
             _direct = new DirectPaths(_netns, BypassMark, _options.Steering.TableName, _logger);
@@ -155,7 +154,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     }
 
     /// <summary>What this host and its paths are, as it changes: addresses, and what routers say of our packets.</summary>
-    private void StartHostThread(LocalAddresses local)
+    private void StartHostThread(LocalAddresses local, ForwardingMirror forwarding)
     {
         List<TooBigPort> errors = NetworkNamespace.Run(_netns, () =>
         {
@@ -178,6 +177,8 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                 if (local.Table.TakeChanges())
                 {
                     local.Refresh();
+                    SteeringDevice[] devices = _devices;
+                    forwarding.Refresh(devices.FirstOrDefault(static d => d.IfId == 0)?.Tun.Ifindex ?? 0, [.. devices.Select(static d => d.Tun.Ifindex)]);
                 }
             },
             () => { },

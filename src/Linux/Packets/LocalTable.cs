@@ -11,20 +11,20 @@ namespace Xfrmd.Linux.Packets;
 /// </summary>
 public sealed class LocalTable : IDisposable
 {
-    private const ushort RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_GETROUTE = 26, RTA_DST = 1;
+    private const ushort RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_GETROUTE = 26, RTM_NEWNETCONF = 80, RTA_DST = 1;
     private const byte RT_TABLE_LOCAL = 255, RTN_LOCAL = 2, RTN_BROADCAST = 3, RTN_ANYCAST = 4;
     private const int AF_NETLINK = 16, MessageSize = 65536;
-    private const uint RTMGRP_LINK = 1, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_ROUTE = 0x400;
+    private const uint RTMGRP_LINK = 1, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_ROUTE = 0x400, IPV4_NETCONF = 1 << 23;   // RTNLGRP_IPV4_NETCONF is 24
     private readonly NetlinkClient _netlink = new(NetlinkConstants.NETLINK_ROUTE);
     private readonly NetlinkWriter _writer = new();
     private readonly byte[] _message = PinnedArray.Create(MessageSize);
 
     public LocalTable() => Changes = Subscribe();
 
-    /// <summary>Readable when routes or devices have changed.</summary>
+    /// <summary>Readable when routes, devices or whether they forward have changed.</summary>
     public SafeFileHandle Changes { get; }
 
-    /// <summary>Takes what has been told so far. True: the local table or the devices may have changed.</summary>
+    /// <summary>Takes what has been told so far. True: the local table, the devices or whether they forward may have changed.</summary>
     public unsafe bool TakeChanges()
     {
         bool changed = false;
@@ -102,7 +102,7 @@ public sealed class LocalTable : IDisposable
                 return false;
             }
             ushort type = MemoryMarshal.Read<ushort>(messages[sizeof(uint)..]);
-            if (type is RTM_NEWLINK or RTM_DELLINK || MemoryMarshal.Read<RouteHeader>(messages[HeaderSize..]).Table == RT_TABLE_LOCAL)
+            if (type is RTM_NEWLINK or RTM_DELLINK or RTM_NEWNETCONF || MemoryMarshal.Read<RouteHeader>(messages[HeaderSize..]).Table == RT_TABLE_LOCAL)
             {
                 return true;
             }
@@ -115,7 +115,7 @@ public sealed class LocalTable : IDisposable
     {
         int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NetlinkConstants.NETLINK_ROUTE);
         SafeFileHandle handle = new(Libc.Check(descriptor, "socket(AF_NETLINK)"), ownsHandle: true);
-        NetlinkAddress address = new() { Family = AF_NETLINK, Groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE };
+        NetlinkAddress address = new() { Family = AF_NETLINK, Groups = RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | IPV4_NETCONF };
         Libc.Check(bind(descriptor, (sockaddr*)&address, (uint)sizeof(NetlinkAddress)), "bind(AF_NETLINK)");
         return handle;
     }
