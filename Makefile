@@ -36,7 +36,7 @@ test-build:
 
 ## Two gateways, two unmodified charons, one tunnel.
 demo:
-	tests/install-tools.sh
+	tests/install-tools.sh --base
 	@$(MAKE) --no-print-directory publish
 	@demo/demo.sh
 
@@ -57,7 +57,7 @@ kernel-compare: publish
 
 ## xfrmd beside kernel-libipsec, wireguard-go and the bare cable; writes docs/benchmarks.md. ROUNDS=1 for a look.
 bench: publish
-	tests/install-tools.sh
+	tests/install-tools.sh --base
 	$(DOTNET) build bench/Bench.csproj -c Release -v q
 	bench/bench.sh
 

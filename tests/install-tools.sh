@@ -1,14 +1,16 @@
 #!/bin/sh
-# Installs from Debian what the build, the tests, the demo and the package need and is not there yet; or, if packages are named, those.
-# Asks nothing.
+# Installs from Debian what the build, the tests, the demo and the package need and is not there yet; with --base what all but the tests
+# need; or, if packages are named, those. Asks nothing.
 set -eu
-# Packages that cannot be beside others are only unpacked here: libreswan (strongSwan is installed), iproute2 of Debian's backports (its own is).
+# Packages that cannot be beside others are only unpacked here: libreswan (strongSwan is installed), iproute2 of Debian's backports (its own
+# is). Of the kernel's source its tests of IPsec are kept.
 aside=/usr/local/lib/xfrmd-tests
-packages="ca-certificates make git gcc libc6-dev zlib1g-dev binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux libssl3 man-db
-    strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3 python3-scapy
-    openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
+base="ca-certificates make git gcc libc6-dev zlib1g-dev binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux libssl3
+    strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3"
+packages="$base man-db python3-scapy xz-utils openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
     libnss3-tools libldns3 libunbound8 libcurl3-nss libldap-2.5-0 libevent-core-2.1-7 libevent-pthreads-2.1-7 libcap-ng0 libaudit1 libpam0g"
-unpacked="libreswan iproute2-backports"
+unpacked="libreswan iproute2-backports linux-selftests"
+[ "${1:-}" != --base ] || { shift; packages=$base unpacked=; }
 [ $# -eq 0 ] || packages=$* unpacked=
 missing=
 for package in $packages; do
@@ -43,6 +45,7 @@ from_backports() {
     # shellcheck disable=SC2086
     apt-get $options update >/dev/null && apt-get $options download "$1" >/dev/null
 }
+download() { apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null; }
 unpack_absent() {
     for package in $absent; do
         [ ! -d "$aside/$package" ] || continue
@@ -51,10 +54,17 @@ unpack_absent() {
             cd "$folder"
             case $package in
             *-backports) from_backports "${package%-backports}" ;;
-            *) apt-get -q -o APT::Sandbox::User=root download "$package" >/dev/null ;;
+            linux-selftests) download linux-source-6.1 ;;
+            *) download "$package" ;;
             esac
             # There as a whole, or not at all.
-            dpkg-deb -x ./*.deb new
+            case $package in
+            linux-selftests)
+                mkdir new
+                dpkg-deb --fsys-tarfile ./*.deb | tar -xO ./usr/src/linux-source-6.1.tar.xz | tar -xJ -C new --strip-components=4 --wildcards '*/tools/testing/selftests/net/ipsec.c' '*/tools/testing/selftests/kselftest.h'
+                ;;
+            *) dpkg-deb -x ./*.deb new ;;
+            esac
         ) || return 1
         mkdir -p "$aside"
         mv "$folder/new" "$aside/$package"
