@@ -8,35 +8,35 @@ namespace Xfrmd.Cli.Serve;
 /// </summary>
 internal static class NamespaceCensus
 {
-    /// <summary>The numbers of all that live. A namespace held open only by a descriptor of some process is not seen.</summary>
-    public static HashSet<ulong> Take()
+    /// <summary>Which of the given numbers have ended. A namespace held open only by a descriptor of some process counts as ended.</summary>
+    public static HashSet<ulong> EndedAmong(IEnumerable<ulong> numbers)
     {
-        HashSet<ulong> living = [];
-        HashSet<string> views = [];
-        foreach (string directory in Directory.EnumerateDirectories("/proc"))
+        HashSet<ulong> missing = [.. numbers];
+        string[] processes = [.. Directory.EnumerateDirectories("/proc").Where(static path => char.IsAsciiDigit(path["/proc/".Length]))];
+        for (int i = 0; i < processes.Length && missing.Count > 0; i++)
         {
-            if (!char.IsAsciiDigit(directory["/proc/".Length]))
+            if (NumberOf(processes[i] + "/ns/net") is { } inode)
             {
-                continue;
-            }
-            if (NumberOf(directory + "/ns/net") is { } inode)
-            {
-                living.Add(inode);
-            }
-            // Under `ip netns exec`, and in containers, a mount is seen by those within alone.
-            if (LinkTarget(directory + "/ns/mnt") is { } view && views.Add(view))
-            {
-                AddMounted(living, directory + "/mountinfo");
+                _ = missing.Remove(inode);
             }
         }
-        return living;
+        // Under `ip netns exec`, and in containers, a mount is seen by those within alone.
+        HashSet<string> views = [];
+        for (int i = 0; i < processes.Length && missing.Count > 0; i++)
+        {
+            if (LinkTarget(processes[i] + "/ns/mnt") is { } view && views.Add(view))
+            {
+                RemoveMounted(missing, processes[i] + "/mountinfo");
+            }
+        }
+        return missing;
     }
 
     /// <summary>The number of the namespace that a link in /proc leads to; null where it cannot be read.</summary>
     public static ulong? NumberOf(string link) => Parse(LinkTarget(link));
 
     // 1069 24 0:4 net:[4026532177] /run/netns/left rw shared:5 - nsfs nsfs rw
-    private static void AddMounted(HashSet<ulong> living, string path)
+    private static void RemoveMounted(HashSet<ulong> missing, string path)
     {
         try
         {
@@ -44,7 +44,7 @@ internal static class NamespaceCensus
             {
                 if (line.Contains(" - nsfs ", StringComparison.Ordinal) && Parse(line.Split(' ')[3]) is { } inode)
                 {
-                    living.Add(inode);
+                    _ = missing.Remove(inode);
                 }
             }
         }

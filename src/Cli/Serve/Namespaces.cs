@@ -127,13 +127,18 @@ internal sealed class Namespaces : INamespaceProvider, INamespaceDirectory, IDis
 
     private void EndDeserted()
     {
-        HashSet<ulong> living = NamespaceCensus.Take();
+        ulong[] asked;
+        lock (_gate)
+        {
+            asked = [.. _deserted];
+        }
+        HashSet<ulong> gone = NamespaceCensus.EndedAmong(asked);
         List<NamespaceServices> ended = [];
         lock (_gate)
         {
-            foreach (ulong inode in _deserted.Where(inode => !living.Contains(inode)).ToArray())
+            // One that has been opened meanwhile is not deserted any more.
+            foreach (ulong inode in gone.Where(_deserted.Remove))
             {
-                _deserted.Remove(inode);
                 if (_services.Remove(inode, out NamespaceServices? services))
                 {
                     ended.Add(services);
