@@ -136,6 +136,7 @@ internal sealed partial class Session
             return null;
         }
         using OrdinarySocket socket = found;
+        _spaces.Add(socket.Space);
         if (socket.File is null || socket.Domain != SocketAbi.AfNetlink || socket.Protocol != SocketAbi.NetlinkRoute)
         {
             return null;
