@@ -9,8 +9,8 @@ namespace Xfrmd.Attach;
 /// </summary>
 internal static class LinkAnswer
 {
-    private const int HeaderSize = 16, TypeAt = 4, IndexAt = 20, AttributesAt = 32, AttributeHeader = 4;
-    private const ushort NewLink = 16, TypeMask = 0x3fff;
+    private const int HeaderSize = 16, TypeAt = 4, IndexAt = 20, AttributesAt = 32;
+    private const ushort NewLink = 16;
     private const ushort Link = 5, Master = 10, LinkInfo = 18, Carrier = 33;   // IFLA_*
     private const ushort InfoKind = 1, InfoData = 2;   // IFLA_INFO_*
     private const ushort XfrmLinkIndex = 1, XfrmIfId = 2;   // IFLA_XFRM_*
@@ -56,47 +56,31 @@ internal static class LinkAnswer
     {
         int start = result.Count;
         result.AddRange(message[..AttributesAt]);
+        NetlinkWriter own = new();
+        ReadOnlySpan<byte> rest = message[AttributesAt..];
         bool linked = false;
-        for (ReadOnlySpan<byte> rest = message[AttributesAt..]; rest.Length >= AttributeHeader;)
+        for (; NetlinkReply.TryFirst(rest, out ushort type, out _, out int padded); rest = rest[padded..])
         {
-            int length = MemoryMarshal.Read<ushort>(rest), type = MemoryMarshal.Read<ushort>(rest[2..]) & TypeMask;
-            if (length < AttributeHeader || length > rest.Length)
-            {
-                break;
-            }
+            own.Clear();
             // In the order of rtnl_fill_ifinfo.
             if (type is Master or Carrier && !linked)
             {
                 linked = true;
-                Append(result, Link, BitConverter.GetBytes(link.Parent));
+                own.Host32(Link, link.Parent);
             }
-            int padded = Math.Min((length + 3) & ~3, rest.Length);
             if (type == LinkInfo)
             {
-                List<byte> info = [], data = [];
-                Append(data, XfrmLinkIndex, BitConverter.GetBytes(link.Parent));
-                Append(data, XfrmIfId, BitConverter.GetBytes(link.IfId));
-                Append(info, InfoKind, "xfrm\0"u8);
-                Append(info, InfoData, CollectionsMarshal.AsSpan(data));
-                Append(result, LinkInfo, CollectionsMarshal.AsSpan(info));
+                int info = own.BeginNest(LinkInfo, flagged: false);
+                own.Text(InfoKind, "xfrm");
+                int data = own.BeginNest(InfoData, flagged: false);
+                own.Host32(XfrmLinkIndex, link.Parent);
+                own.Host32(XfrmIfId, link.IfId);
+                own.EndNest(data);
+                own.EndNest(info);
             }
-            else
-            {
-                result.AddRange(rest[..padded]);
-            }
-            rest = rest[padded..];
+            result.AddRange(own.Written);
+            result.AddRange(type == LinkInfo ? default : rest[..padded]);
         }
         MemoryMarshal.Write(CollectionsMarshal.AsSpan(result)[start..], (uint)(result.Count - start));
-    }
-
-    private static void Append(List<byte> result, ushort type, ReadOnlySpan<byte> payload)
-    {
-        result.AddRange(BitConverter.GetBytes((ushort)(AttributeHeader + payload.Length)));
-        result.AddRange(BitConverter.GetBytes(type));
-        result.AddRange(payload);
-        while (result.Count % 4 != 0)
-        {
-            result.Add(0);
-        }
     }
 }

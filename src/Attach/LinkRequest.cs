@@ -118,7 +118,7 @@ internal readonly ref struct LinkRequest
 
     private static bool Has(ReadOnlySpan<byte> attributes, ushort type)
     {
-        for (; NextAttribute(attributes, out int length, out ushort found); attributes = attributes[length..])
+        for (; NetlinkReply.TryFirst(attributes, out ushort found, out _, out int length); attributes = attributes[length..])
         {
             if (found == type)
             {
@@ -132,7 +132,7 @@ internal readonly ref struct LinkRequest
     {
         List<byte> others = [];
         ReadOnlySpan<byte> rest = Attributes;
-        for (; NextAttribute(rest, out int length, out ushort type); rest = rest[length..])
+        for (; NetlinkReply.TryFirst(rest, out ushort type, out _, out int length); rest = rest[length..])
         {
             if (type is not (IfName or Link or LinkInfo))
             {
@@ -140,19 +140,6 @@ internal readonly ref struct LinkRequest
             }
         }
         return [.. others];
-    }
-
-    /// <summary>The first attribute's padded length; false where there is no whole one.</summary>
-    private static bool NextAttribute(ReadOnlySpan<byte> attributes, out int length, out ushort type)
-    {
-        (length, type) = (0, 0);
-        if (attributes.Length < 4 || MemoryMarshal.Read<ushort>(attributes) is var own && (own < 4 || own > attributes.Length))
-        {
-            return false;
-        }
-        length = Math.Min((MemoryMarshal.Read<ushort>(attributes) + 3) & ~3, attributes.Length);
-        type = (ushort)(MemoryMarshal.Read<ushort>(attributes[2..]) & 0x3fff);
-        return true;
     }
 
     private ushort Read(int at) => MemoryMarshal.Read<ushort>(_bytes[at..]);

@@ -53,11 +53,11 @@ internal sealed partial class Session
 
     /// <summary>Who calls, behind a look at one of its descriptors.</summary>
     private Caller CallerOf(uint thread, UserNamespaces owners) =>
-        CallerLater(thread, owners).Settled;
+        ThreadOf(thread) is { } view ? new Caller(view.InnerTgid, owners.CapabilitiesOf(view)) : default;
 
     /// <summary>The same where the right may not matter: it is asked for while the call lasts.</summary>
     private Caller CallerLater(uint thread, UserNamespaces owners) =>
-        ThreadOf(thread) is { } view ? new Caller(view.InnerTgid, capability => owners.Allow(view, capability)) : default;
+        ThreadOf(thread) is { } view ? new Caller(view.InnerTgid, () => owners.CapabilitiesOf(view)) : default;
 
     /// <summary>The thread, or one that is gone and whose number it has now.</summary>
     private ThreadView? ThreadOf(uint thread)

@@ -49,12 +49,13 @@ internal sealed partial class Session
 
     private Answer WriteV(in SeccompNotification call)
     {
-        if (!_range.Contains(Int(call, 0)) && OursAtAnyNumber(call) is null)
+        EmulatedSocket? socket = OursAtAnyNumber(call, reads: 1);
+        if (socket is null && !_range.Contains(Int(call, 0)))
         {
             return Answer.Continue;   // anybody's
         }
         Errno errno = ReadVectors(call, Pointer(call, 1), Pointer(call, 2), Errno.EINVAL, out IoVector[] vectors);
-        if (OursAtAnyNumber(call) is not { } socket)
+        if (socket is null)
         {
             return errno == Errno.None ? SendLink(call, vectors) : Answer.Continue;
         }

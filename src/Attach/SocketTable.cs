@@ -152,7 +152,7 @@ internal sealed class SocketTable : IDisposable
     /// <summary>The kernel says who sent; a sender that is gone already counts as the one who made the socket.</summary>
     private static Caller CallerOf(EmulatedSocket socket, int sender) =>
         sender > 0 && ProcStatus.TryRead(sender, out ProcStatus status)
-            ? new Caller(status.InnerTgid, capability => socket.Owners.Allow(sender, status, capability)).Settled
+            ? new Caller(status.InnerTgid, socket.Owners.CapabilitiesOf(sender, status))
             : socket.Opener;
 
     private void Release(EmulatedSocket socket)

@@ -18,20 +18,34 @@ public readonly ref struct NetlinkReply(ushort type, uint sequence, ReadOnlySpan
 
     public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> attributes, ushort type)
     {
-        while (attributes.Length >= 4)
+        for (; TryFirst(attributes, out ushort found, out ReadOnlySpan<byte> value, out int padded); attributes = attributes[padded..])
         {
-            int length = MemoryMarshal.Read<ushort>(attributes);
-            if (length < 4 || length > attributes.Length)
+            if (found == type)
             {
-                break;
+                return value;
             }
-            if ((MemoryMarshal.Read<ushort>(attributes[2..]) & NetlinkConstants.NLA_TYPE_MASK) == type)
-            {
-                return attributes[4..length];
-            }
-            attributes = attributes[Math.Min(attributes.Length, (length + 3) & ~3)..];
         }
         return default;
+    }
+
+    /// <summary>The first of some attributes; false where there is no whole one.</summary>
+    /// <param name="attributes">One behind the other.</param>
+    /// <param name="type">Without its flags.</param>
+    /// <param name="value">What it holds.</param>
+    /// <param name="padded">Bytes to where the next one begins.</param>
+    public static bool TryFirst(ReadOnlySpan<byte> attributes, out ushort type, out ReadOnlySpan<byte> value, out int padded)
+    {
+        type = 0;
+        value = default;
+        padded = 0;
+        if (attributes.Length < 4 || MemoryMarshal.Read<ushort>(attributes) is var length && (length < 4 || length > attributes.Length))
+        {
+            return false;
+        }
+        type = (ushort)(MemoryMarshal.Read<ushort>(attributes[2..]) & NetlinkConstants.NLA_TYPE_MASK);
+        value = attributes[4..MemoryMarshal.Read<ushort>(attributes)];
+        padded = Math.Min(attributes.Length, (value.Length + 4 + 3) & ~3);
+        return true;
     }
 
     public static uint Host32(ReadOnlySpan<byte> value) => value.Length >= 4 ? MemoryMarshal.Read<uint>(value) : 0;

@@ -113,7 +113,10 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             _disposed = true;
             EndDump();
             SetLowGroups(0);
-            _namespace.Widen(this, listens: false);
+            if (_listenAllNsid)
+            {
+                _namespace.Widen(this, listens: false);
+            }
             if (_bound)
             {
                 _namespace.Release(_port, this);

@@ -12,7 +12,6 @@ namespace Xfrmd.Interop;
 public sealed partial class SelftestTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const int Tunnels = 100;
-    private string? _program;
 
     [Fact]
     public void Each_of_its_algorithms_makes_a_tunnel() => Play(pair, () =>
@@ -37,16 +36,12 @@ public sealed partial class SelftestTests(ManualPair pair, ITestOutputHelper out
 
     private string Run(TimeSpan time, int processes)
     {
-        if (_program is null)
-        {
-            string program = Path.Combine(pair.Net.Lab.Folder, "ipsec");
-            Command.Run([Toolbox.Find("gcc"), "-O2", "-o", program, Toolbox.FindAside("linux-selftests", "/net/ipsec.c"), "-lpthread"]).OrFail();
-            _program = program;
-        }
+        string program = Path.Combine(pair.Net.Lab.Folder, "ipsec");
+        Command.Run([Toolbox.Find("gcc"), "-O2", "-o", program, Toolbox.FindAside("linux-selftests", "/net/ipsec.c"), "-lpthread"]).OrFail();
         string seconds = ((int)time.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
         return pair.Net.Left.Run(
             time + TimeSpan.FromMinutes(1),
-            pair.LeftDaemon.Attached(Toolbox.Find("timeout"), seconds, Toolbox.Find("stdbuf"), "-oL", _program, processes.ToString(System.Globalization.CultureInfo.InvariantCulture))).Output;
+            pair.LeftDaemon.Attached(Toolbox.Find("timeout"), seconds, Toolbox.Find("stdbuf"), "-oL", program, processes.ToString(System.Globalization.CultureInfo.InvariantCulture))).Output;
     }
 
     [GeneratedRegex(@"^(?<not>not )?ok \d+\s+(?<what>[^:\n]+): .*", RegexOptions.Multiline)]

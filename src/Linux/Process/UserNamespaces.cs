@@ -36,36 +36,38 @@ public sealed class UserNamespaces
     /// <summary>Whether it is ruled by the owner of another network namespace, or by one below that: rights there are rights here.</summary>
     public bool IsWithin(UserNamespaces other) => other._chain.Count > 0 && _chain.Exists(space => space.Inode == other._chain[0].Inode);
 
-    /// <summary><see cref="Allow(int, in ProcStatus, int)"/> for a thread that is asked often.</summary>
-    public bool Allow(ThreadView thread, int capability)
+    /// <summary><see cref="CapabilitiesOf(int, in ProcStatus)"/> for a thread that is asked often.</summary>
+    public ulong CapabilitiesOf(ThreadView thread)
     {
         // In the owner's namespace its effective set decides. Anything else is rare, and takes the longer way.
         if (_chain.Count > 0 && _chain[0].Inode == thread.UserNamespace)
         {
-            return thread.EffectiveCapabilities is { } capabilities && (capabilities >> capability & 1) != 0;
+            return thread.EffectiveCapabilities ?? 0;
         }
-        return ProcStatus.TryRead(thread.Tid, out ProcStatus status) && Allow(thread.Tid, status, capability);
+        return ProcStatus.TryRead(thread.Tid, out ProcStatus status) ? CapabilitiesOf(thread.Tid, status) : 0;
     }
 
+    public bool Allow(int tid, in ProcStatus status, int capability) => (CapabilitiesOf(tid, status) >> capability & 1) != 0;
+
     /// <summary>
-    /// As <c>cap_capable</c> (security/commoncap.c): from the owner upwards, until the thread's own namespace is met (its effective set
+    /// What a thread may do here, a bit each. As <c>cap_capable</c> (security/commoncap.c): from the owner upwards, until the thread's own namespace is met (its effective set
     /// decides) or the parent of one that its user made (it has all capabilities there).
     /// </summary>
-    public bool Allow(int tid, in ProcStatus status, int capability)
+    public ulong CapabilitiesOf(int tid, in ProcStatus status)
     {
         ulong own = ProcFile.ReadInode(string.Create(CultureInfo.InvariantCulture, $"/proc/{tid}/ns/user"), "user"u8, out _);
         for (int i = 0; i < _chain.Count; i++)
         {
             if (_chain[i].Inode == own)
             {
-                return (status.EffectiveCapabilities >> capability & 1) != 0;
+                return status.EffectiveCapabilities;
             }
             if (i + 1 < _chain.Count && _chain[i + 1].Inode == own && _chain[i].OwnerUid == status.EffectiveUid)
             {
-                return true;
+                return ulong.MaxValue;
             }
         }
-        return false;
+        return 0;
     }
 
     private static ulong InodeOf(SafeFileHandle space) =>
