@@ -8,7 +8,7 @@ namespace Xfrmd.Attach;
 /// <param name="High">The number behind the last.</param>
 public readonly record struct ReservedRange(int Low, int High)
 {
-    private const int Size = 128, SelectLimit = 1024;
+    private const int Size = 512, SelectLimit = 1024;
 
     /// <summary>The range under a hard limit on open files.</summary>
     public static ReservedRange Under(ulong hardLimit)
