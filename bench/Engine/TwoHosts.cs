@@ -95,13 +95,15 @@ internal sealed class TwoHosts : IDisposable
         public bool ChecksEachTunnel => false;
 
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
+
+        public Policy? SocketPolicy(in Flow flow) => null;
     }
 
     private sealed class FixedPaths : IPaths
     {
-        public int OutputInterface(in XfrmAddress daddr, ushort family) => 0;
+        public int OutputInterface(in XfrmAddress daddr, ushort family, uint mark) => 0;
 
-        public int MtuTowards(in XfrmAddress daddr, ushort family) => 1500;
+        public int MtuTowards(in XfrmAddress daddr, ushort family, uint mark = 0) => 1500;
 
         public int Epoch => 0;
 

@@ -28,9 +28,8 @@ internal sealed class OrdinarySocket : IDisposable
     /// <summary>SO_PROTOCOL, 0 where unknown.</summary>
     public int Protocol => _file is null ? 0 : SocketOptions.Protocol(_file) ?? 0;
 
-    /// <summary>Whether the thread has CAP_NET_ADMIN over the socket's namespace.</summary>
-    public bool AllowsNetAdmin(int tid) =>
-        ProcStatus.TryRead(tid, out ProcStatus status) && UserNamespaces.Of(_network).Allow(tid, status, UserNamespaces.NetAdmin);
+    /// <summary>Whether the thread has a capability over the socket's namespace.</summary>
+    public bool Allows(int tid, int capability) => ProcStatus.TryRead(tid, out ProcStatus status) && UserNamespaces.Of(_network).Allow(tid, status, capability);
 
     /// <summary>Null where the descriptor is no socket.</summary>
     public static OrdinarySocket? TryOpen(uint thread, int descriptor, NamespaceTracker namespaces)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Kernel;
+using Xfrmd.Linux.Process;
 using Xfrmd.Linux.Seccomp;
 using Xfrmd.Linux.Sockets;
 
@@ -40,7 +41,7 @@ internal sealed partial class Session
         }
         using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
         if (socket?.File is null || socket.Domain != SocketAbi.AfNetlink || socket.Protocol != SocketAbi.NetlinkRoute
-            || !socket.AllowsNetAdmin((int)call.ThreadId))
+            || !socket.Allows((int)call.ThreadId, UserNamespaces.NetAdmin))
         {
             return Answer.Continue;   // the kernel refuses it
         }

@@ -1,4 +1,6 @@
 using Xfrmd.Kernel;
+using Xfrmd.Linux.Packets;
+using Xfrmd.Linux.Process;
 using Xfrmd.Linux.Seccomp;
 using Xfrmd.Linux.Sockets;
 
@@ -15,6 +17,10 @@ internal sealed partial class Session
     private Answer SetOption(in SeccompNotification call)
     {
         int level = Int(call, 1), name = Int(call, 2);
+        if (level == SocketAbi.SolSocket && name == SocketAbi.SoMark)
+        {
+            return SetMark(call);
+        }
         if (Ours(call, reads: 3) is { } socket)
         {
             return level == SocketAbi.SolSocket ? name == SocketAbi.SoPassCred ? SetTellsSenders(call, socket) : SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
@@ -76,8 +82,39 @@ internal sealed partial class Session
         return Answer.Continue;
     }
 
+    /// <summary>SO_MARK of a socket that has a policy of its own, and so our bits. Any other is the kernel's.</summary>
+    private Answer SetMark(in SeccompNotification call)
+    {
+        const int NetRaw = 13;
+        using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
+        if (socket?.File is not { } file || (PacketSockets.Mark(file) & _context.Hooks.OwnedMark) == 0 || Int(call, 4) < sizeof(int)
+            || !TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call)
+            || !(socket.Allows((int)call.ThreadId, UserNamespaces.NetAdmin) || socket.Allows((int)call.ThreadId, NetRaw)))
+        {
+            return Answer.Continue;
+        }
+        return _context.Hooks.SetSocketMark(socket.Space, socket.TakeFile()!, socket.Inode, (uint)value);
+    }
+
+    private Answer GetMark(in SeccompNotification call)
+    {
+        using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
+        if (socket?.File is not { } file || PacketSockets.Mark(file) is var mark && (mark & _context.Hooks.OwnedMark) == 0
+            || !TryRead(call, Pointer(call, 4), out int room) || !StillWaits(call) || room < 0)
+        {
+            return Answer.Continue;
+        }
+        byte[] value = BitConverter.GetBytes(mark & ~_context.Hooks.OwnedMark);
+        int written = Math.Min(room, value.Length);
+        return TryWrite(call, Pointer(call, 3), value.AsSpan(0, written)) && TryWrite(call, Pointer(call, 4), written) ? Errno.None : Errno.EFAULT;
+    }
+
     private Answer GetOption(in SeccompNotification call)
     {
+        if (Int(call, 1) == SocketAbi.SolSocket && Int(call, 2) == SocketAbi.SoMark)
+        {
+            return GetMark(call);
+        }
         if (Ours(call, reads: 4) is not { } socket)
         {
             return Answer.Continue;
@@ -161,7 +198,7 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        if (!socket.AllowsNetAdmin((int)call.ThreadId))
+        if (!socket.Allows((int)call.ThreadId, UserNamespaces.NetAdmin))
         {
             return Errno.EPERM;
         }

@@ -10,7 +10,7 @@ internal static class SocketAbi
     public const int TypeMask = 0xf, CloseOnExec = 0x80000, NonBlock = 0x800;
 
     public const int SolIp = 0, SolSocket = 1, SolUdp = 17, SolIpv6 = 41, SolNetlink = 270;
-    public const int SoType = 3, SoError = 4, SoSndBuf = 7, SoRcvBuf = 8, SoPassCred = 16, SoSndBufForce = 32, SoRcvBufForce = 33, SoProtocol = 38, SoDomain = 39;
+    public const int SoType = 3, SoError = 4, SoSndBuf = 7, SoRcvBuf = 8, SoPassCred = 16, SoSndBufForce = 32, SoRcvBufForce = 33, SoMark = 36, SoProtocol = 38, SoDomain = 39;
     public const int IpIpsecPolicy = 16, IpXfrmPolicy = 17, Ipv6IpsecPolicy = 34, Ipv6XfrmPolicy = 35, UdpEncap = 100, UdpGro = 104;
 
     /// <summary>ioctl(2): how much waits to be read, or to be sent; no netlink or PF_KEY socket says.</summary>

@@ -52,6 +52,10 @@ public sealed partial class Inbound
             return direction == PolicyDirection.Fwd || flow.Proto != NextHeader.Udp || TransportChecksum.PassesEarly(packet);
         }
         int generation = space.Generation;
+        if (direction == PolicyDirection.Fwd && host.HasBecomeLocal(flow.Daddr, flow.Family))
+        {
+            direction = PolicyDirection.In;
+        }
         if (direction == PolicyDirection.Fwd)
         {
             FlowDecoder.TryDecode(packet, mark, 0, ifId, out flow);
@@ -66,7 +70,8 @@ public sealed partial class Inbound
             return false;
         }
         Flow? embedded = flow.Proto is NextHeader.Icmp or NextHeader.Icmpv6 && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
-        if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, ref _verified, out XfrmCounter? counter))
+        Policy? ofSocket = direction == PolicyDirection.In ? host.SocketPolicy(flow) : null;
+        if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, ref _verified, out XfrmCounter? counter, ofSocket))
         {
             if (mayBeKnown)
             {

@@ -12,6 +12,15 @@ public interface ISocketHooks
     /// <summary>setsockopt IP_XFRM_POLICY, IPV6_XFRM_POLICY (netlink layout) or IP_IPSEC_POLICY, IPV6_IPSEC_POLICY (PF_KEY layout).</summary>
     Errno SetSocketPolicy(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, int level, int name, ReadOnlySpan<byte> value);
 
+    /// <summary>
+    /// Bits of SO_MARK that are xfrmd's on sockets with policies of their own: a program that reads the mark sees them clear, and one that sets it
+    /// leaves them to us (<see cref="SetSocketMark"/>).
+    /// </summary>
+    uint OwnedMark { get; }
+
+    /// <summary>setsockopt SO_MARK of a socket with such bits, by a program that may.</summary>
+    Errno SetSocketMark(XfrmNamespace space, SafeFileHandle socket, ulong socketInode, uint mark);
+
     /// <summary>setsockopt SOL_UDP UDP_ENCAP, and UDP_GRO after it. The kernel beneath never sees either.</summary>
     Errno SetUdpEncap(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, int name, int value);
 

@@ -13,8 +13,10 @@ public static class InboundPolicyCheck
     /// <param name="embedded">The flow of the packet inside an ICMP error, reversed; null for all others.</param>
     /// <param name="verified">How many of them an earlier check found in order (<c>sec_path.verified_cnt</c>): a tunnel may lie in another that has a policy of its own.</param>
     /// <param name="counter">Why it must be dropped; null where Linux counts nothing.</param>
+    /// <param name="ofSocket">The in policy of the socket that it is for, which goes before all others where it matches (<c>xfrm_sk_policy_lookup</c>).</param>
     /// <returns>Whether the packet passes.</returns>
-    public static bool Allows(XfrmNamespace space, in Flow flow, PolicyDirection direction, ReadOnlySpan<SecurityAssociation> path, Flow? embedded, ref int verified, out XfrmCounter? counter)
+    public static bool Allows(
+        XfrmNamespace space, in Flow flow, PolicyDirection direction, ReadOnlySpan<SecurityAssociation> path, Flow? embedded, ref int verified, out XfrmCounter? counter, Policy? ofSocket = null)
     {
         counter = null;
         for (int i = path.Length - 1; i >= 0; i--)
@@ -26,7 +28,7 @@ public static class InboundPolicyCheck
                 return false;
             }
         }
-        Policy? policy = space.Spd.Find(flow, direction);
+        Policy? policy = ofSocket is not null && ofSocket.Matches(flow) ? ofSocket : space.Spd.Find(flow, direction);
         if (policy is null && direction == PolicyDirection.Fwd && embedded is { } quoted)
         {
             policy = space.Spd.Find(quoted, direction);

@@ -12,6 +12,6 @@ public enum OutboundAction : byte
     /// <summary>Dropped: <see cref="OutboundDecision.Counter"/> and <see cref="OutboundDecision.Errno"/> say why.</summary>
     Drop,
 
-    /// <summary>No SA yet: an ACQUIRE was or is to be sent; the packet is dropped (or held, xfrm_larval_drop 0).</summary>
+    /// <summary>No SA yet: an ACQUIRE was or is to be sent; the packet is dropped (or held, xfrm_larval_drop 0, where no socket's own policy asks).</summary>
     Pending,
 }

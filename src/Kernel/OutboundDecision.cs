@@ -15,7 +15,7 @@ public sealed class OutboundDecision
     /// <summary>Of SAs for any CPU, while this one's own are asked for: good for the packet that makes it ask, and no other.</summary>
     public bool IsFallback { get; init; }
 
-    /// <summary>The drop counter; null where Linux counts none (default policy block).</summary>
+    /// <summary>The drop counter; null where Linux counts none (default policy block, a socket's own policy without SA).</summary>
     public XfrmCounter? Counter { get; init; }
 
     /// <summary>Counted as well (<see cref="XfrmCounter.OutStateDirError"/> beside <see cref="XfrmCounter.OutPolError"/>).</summary>

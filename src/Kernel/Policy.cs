@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Xfrmd.Kernel;
 
 /// <summary>
@@ -124,6 +126,13 @@ public sealed class Policy : DatabaseEntry<Policy>
 
     /// <summary>True for the one caller that made it so.</summary>
     internal bool Kill() => Interlocked.Exchange(ref _dead, 1) == 0;
+
+    /// <summary>Whether two do the same to the same packets, whatever they are called and how long they live.</summary>
+    public static bool AreAlike(Policy? a, Policy? b) => a is null || b is null
+        ? a == b
+        : a.Selector == b.Selector && (a.Family, a.Direction, a.Type, a.Action, a.Flags, a.Mark, a.IfId, a.AcceptsAllAlgorithms)
+            == (b.Family, b.Direction, b.Type, b.Action, b.Flags, b.Mark, b.IfId, b.AcceptsAllAlgorithms)
+            && MemoryMarshal.AsBytes<PolicyTemplate>(a.TemplateArray).SequenceEqual(MemoryMarshal.AsBytes<PolicyTemplate>(b.TemplateArray));
 
     /// <summary><c>xfrm_policy_match</c> without the security context: mark, if_id and selector fit the flow.</summary>
     public bool Matches(in Flow flow) =>

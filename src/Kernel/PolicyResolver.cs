@@ -14,10 +14,11 @@ public sealed class PolicyResolver
     /// <param name="cpu">The CPU that per-CPU SAs are chosen for.</param>
     /// <param name="probe">Only look: no ACQUIRE, no use time, no counter (xfrmd explain).</param>
     /// <param name="steeredBy">The mark of the policy by which steering took the packet, of whose own mark no more is known; null: the flow has the packet's.</param>
-    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false, XfrmMark? steeredBy = null)
+    /// <param name="ofSocket">The out policy of the socket that sends it, which goes before all others where it matches (<c>xfrm_sk_policy_lookup</c>).</param>
+    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false, XfrmMark? steeredBy = null, Policy? ofSocket = null)
     {
         int generation = _space.Generation;
-        Policy? policy = _space.Spd.Find(flow, PolicyDirection.Out, steeredBy);
+        Policy? policy = ofSocket is not null && ofSocket.Matches(flow) ? ofSocket : _space.Spd.Find(flow, PolicyDirection.Out, steeredBy);
         if (policy is null)
         {
             return _space.Spd.Default(PolicyDirection.Out) == PolicyAction.Block
@@ -55,7 +56,7 @@ public sealed class PolicyResolver
                     Action = verdict.Errno == Errno.EAGAIN ? OutboundAction.Pending : OutboundAction.Drop,
                     Policy = each,
                     MainPolicy = main,
-                    Counter = verdict.Errno == Errno.EAGAIN ? XfrmCounter.OutNoStates : XfrmCounter.OutPolError,
+                    Counter = verdict.Errno != Errno.EAGAIN ? XfrmCounter.OutPolError : each.IsSocketPolicy ? null : XfrmCounter.OutNoStates,
                     Cause = verdict.Cause,
                     Errno = verdict.Errno,
                     Generation = generation,

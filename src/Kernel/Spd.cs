@@ -14,7 +14,7 @@ public sealed class Spd
     private readonly DatabaseList<Policy> _all = new();
     private readonly int[] _socketCounts = new int[Directions];
     private readonly PolicyAction[] _defaults = new PolicyAction[Directions];
-    private volatile SocketPolicies[] _socketPolicies = [];
+    private volatile PoliciesOfSocket[] _socketPolicies = [];
     private uint _indexGenerator;
     private ulong _position;
 
@@ -207,10 +207,14 @@ public sealed class Spd
         [.. All.Where(p => p.Direction == direction && !p.IsSocketPolicy)
             .OrderByDescending(p => p.Type).ThenBy(p => p.Priority).ThenBy(p => p.Position)];
 
+    /// <summary>The policies of a socket.</summary>
+    public (Policy? In, Policy? Out) SocketPolicies(ulong socketInode) =>
+        _socketPolicies.FirstOrDefault(s => s.Inode == socketInode) is { } present ? (present.In, present.Out) : default;
+
     /// <summary>Sets or removes (null) a socket's policy for one direction (<c>xfrm_sk_policy_insert</c>).</summary>
     public void SetSocketPolicy(ulong socketInode, PolicyDirection direction, Policy? policy)
     {
-        SocketPolicies? present = _socketPolicies.FirstOrDefault(s => s.Inode == socketInode);
+        PoliciesOfSocket? present = _socketPolicies.FirstOrDefault(s => s.Inode == socketInode);
         Policy? old = direction == PolicyDirection.In ? present?.In : present?.Out;
         if (old is not null)
         {
@@ -229,7 +233,7 @@ public sealed class Spd
             _byIndex.Add(policy);
             _socketCounts[(int)direction]++;
         }
-        SocketPolicies next = new(socketInode,
+        PoliciesOfSocket next = new(socketInode,
             direction == PolicyDirection.In ? policy : present?.In,
             direction == PolicyDirection.Out ? policy : present?.Out);
         _socketPolicies = [.. _socketPolicies.Where(s => s.Inode != socketInode), .. next.In is null && next.Out is null ? [] : new[] { next }];
@@ -359,5 +363,5 @@ public sealed class Spd
         public static uint HashOf(Policy entry) => Hash(entry.Index);
     }
 
-    private sealed record SocketPolicies(ulong Inode, Policy? In, Policy? Out);
+    private sealed record PoliciesOfSocket(ulong Inode, Policy? In, Policy? Out);
 }

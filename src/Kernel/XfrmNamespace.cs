@@ -101,7 +101,8 @@ public sealed class XfrmNamespace : IDisposable
     /// <summary>Seconds of the wall clock, as Linux stamps SAs and policies (<c>ktime_get_real_seconds</c>).</summary>
     public ulong WallSeconds => (ulong)Time.GetUtcNow().ToUnixTimeSeconds();
 
-    internal void BumpGeneration() => Interlocked.Increment(ref _generation);
+    /// <summary>What has been decided by the databases must be decided anew.</summary>
+    public void BumpGeneration() => Interlocked.Increment(ref _generation);
 
     /// <summary>Counts a lost packet and tells who watches. <paramref name="worker"/> only spreads the writes.</summary>
     public void Drop(XfrmCounter counter, in Flow flow, Be32 spi = default, int worker = 0)

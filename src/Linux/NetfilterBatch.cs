@@ -228,6 +228,15 @@ public sealed class NetfilterBatch
         EndExpression(data);
     }
 
+    /// <summary>SO_MARK of the socket that takes the packet; a packet that none takes does not match.</summary>
+    public void LoadSocketMark(int register)
+    {
+        int data = BeginExpression("socket");
+        _writer.Be32(1, 1);   // NFT_SOCKET_MARK
+        _writer.Be32(2, Register(register));
+        EndExpression(data);
+    }
+
     public void StoreMark(int register)
     {
         int data = BeginExpression("meta");

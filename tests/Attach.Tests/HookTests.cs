@@ -23,6 +23,24 @@ public sealed class HookTests : DaemonFixture
     }
 
     [Fact]
+    public void Our_bits_of_a_mark_are_not_seen_and_stay_ours()
+    {
+        Python("""
+            SO_MARK = 36
+            def mark(s, value): s.setsockopt(socket.SOL_SOCKET, SO_MARK, value)
+            u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            mark(u, 5); assert u.getsockopt(socket.SOL_SOCKET, SO_MARK) == 5
+            mark(u, 0x03000005); assert u.getsockopt(socket.SOL_SOCKET, SO_MARK) == 5 and u.getsockopt(socket.SOL_SOCKET, SO_MARK, 2) == b'\5\0'
+            mark(u, 6); assert u.getsockopt(socket.SOL_SOCKET, SO_MARK) == 5
+            fails(errno.EINVAL, u.setsockopt, socket.SOL_SOCKET, SO_MARK, b'\1')
+            if os.fork() == 0:
+                os.setuid(65534); fails(errno.EPERM, mark, u, 7); os._exit(0)
+            assert os.wait()[1] == 0
+            """);
+        Assert.Equal(["mark 6"], Told);
+    }
+
+    [Fact]
     public void Interfaces_of_kind_xfrm_are_made_and_deleted_by_us_and_answered_by_the_kernel()
     {
         Python("""

@@ -15,6 +15,15 @@ public sealed class RecordingHooks : ISocketHooks
         return Errno.None;
     }
 
+    public uint OwnedMark => 0xFF000000;
+
+    public Errno SetSocketMark(XfrmNamespace space, SafeFileHandle socket, ulong socketInode, uint mark)
+    {
+        Journal.Add($"mark {mark:x}");
+        socket.Dispose();
+        return Errno.None;
+    }
+
     public Errno SetUdpEncap(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, int name, int value)
     {
         Journal.Add($"encap {name} {value} {(socket is null ? "blind" : "handle")}");

@@ -17,4 +17,8 @@ internal sealed class TestHost : IInboundHost
     public bool HasTunnels { get; set; }
 
     public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => HasTunnels;
+
+    public Policy? OfSocket { get; set; }
+
+    public Policy? SocketPolicy(in Flow flow) => OfSocket;
 }

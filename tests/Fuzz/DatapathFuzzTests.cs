@@ -346,13 +346,15 @@ public sealed class DatapathFuzzTests
         public bool ChecksEachTunnel => random.Next(2) == 0;
 
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
+
+        public Policy? SocketPolicy(in Flow flow) => null;
     }
 
     private sealed class Paths(Random random) : IPaths
     {
-        public int OutputInterface(in XfrmAddress daddr, ushort family) => 0;
+        public int OutputInterface(in XfrmAddress daddr, ushort family, uint mark) => 0;
 
-        public int MtuTowards(in XfrmAddress daddr, ushort family) => random.Next(68, 1501);
+        public int MtuTowards(in XfrmAddress daddr, ushort family, uint mark = 0) => random.Next(68, 1501);
 
         public int Epoch => 0;
 

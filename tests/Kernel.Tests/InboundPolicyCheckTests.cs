@@ -29,6 +29,21 @@ public sealed class InboundPolicyCheckTests
     }
 
     [Fact]
+    public void A_sockets_own_policy_goes_before_all_where_it_matches()
+    {
+        using TestSpace test = new();
+        test.Space.Spd.Insert(TestSpace.Policy(Covering, 1, PolicyDirection.In), exclusive: true);
+        Policy own = TestSpace.Policy(Covering, 1, PolicyDirection.In, TestSpace.Template(Left, Right, reqid: 3));
+        Policy others = TestSpace.Policy(TestSpace.Selector("10.9.0.0", 16, "10.2.0.0", 16), 1, PolicyDirection.In, TestSpace.Template(Left, Right, reqid: 3));
+        int verified = 0;
+        Assert.True(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [], null, ref verified, out _));
+        Assert.True(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [], null, ref verified, out _, others));
+        Assert.False(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [], null, ref verified, out XfrmCounter? counter, own));
+        Assert.Equal(XfrmCounter.InTmplMismatch, counter);
+        Assert.True(InboundPolicyCheck.Allows(test.Space, Inner, PolicyDirection.In, [TestSpace.Sa(Left, Right, 1, reqid: 3)], null, ref verified, out _, own));
+    }
+
+    [Fact]
     public void The_SA_must_be_the_one_that_the_template_names()
     {
         using TestSpace test = new();

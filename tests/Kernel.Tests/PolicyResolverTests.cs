@@ -148,6 +148,39 @@ public sealed class PolicyResolverTests
     }
 
     [Fact]
+    public void A_sockets_own_policy_goes_before_all_where_it_matches_and_counts_nothing_without_an_SA()
+    {
+        using TestSpace test = new();
+        Policy any = TestSpace.Policy(Covering, 1);
+        test.Space.Spd.Insert(any, exclusive: true);
+        Policy own = new()
+        {
+            Selector = Covering, Direction = PolicyDirection.Out, TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2")], IsSocketPolicy = true,
+        };
+        OutboundDecision decision = test.Space.Resolver.Resolve(Inner, ofSocket: own);
+        Assert.Equal((own, OutboundAction.Pending, null), (decision.Policy, decision.Action, decision.Counter));
+        test.Space.Sad.Insert(TestSpace.Sa("192.0.2.1", "192.0.2.2", 1));
+        decision = test.Space.Resolver.Resolve(Inner, ofSocket: own);
+        Assert.Equal((own, OutboundAction.Transform), (decision.Policy, decision.Action));
+        Assert.Same(any, test.Space.Resolver.Resolve(Inner, ofSocket: TestSpace.Policy(TestSpace.Selector("10.9.0.0", 16, "10.2.0.0", 16), 1)).Policy);
+    }
+
+    [Fact]
+    public void Two_policies_are_alike_where_they_do_the_same()
+    {
+        Policy With(uint reqid, ushort family = 0) => new()
+        {
+            Selector = Covering, Family = family, Direction = PolicyDirection.Out, TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2", reqid)],
+        };
+        Assert.True(Policy.AreAlike(With(1), With(1)));
+        Assert.True(Policy.AreAlike(null, null));
+        Assert.False(Policy.AreAlike(With(1), null));
+        Assert.False(Policy.AreAlike(With(1), With(2)));
+        Assert.False(Policy.AreAlike(With(1), With(1, AddressFamily.Inet6)));
+        Assert.False(Policy.AreAlike(With(1), TestSpace.Policy(Covering, 0)));
+    }
+
+    [Fact]
     public void The_default_policy_may_block_and_counts_nothing()
     {
         using TestSpace test = new();

@@ -122,6 +122,16 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
         }
     }
 
+    /// <summary>A socket is about to get policies of its own: see <see cref="NamespaceDatapath.CoverSocket"/>.</summary>
+    public Errno CoverSocket(SafeFileHandle socket, ulong inode, PolicyDirection changed, Policy? policy)
+    {
+        (Policy? inbound, Policy? outbound) = Space.Spd.SocketPolicies(inode);
+        return changed == PolicyDirection.In ? _datapath.CoverSocket(socket, inode, policy, outbound) : _datapath.CoverSocket(socket, inode, inbound, policy);
+    }
+
+    /// <summary>See <see cref="NamespaceDatapath.SetSocketMark"/>.</summary>
+    public Errno SetSocketMark(SafeFileHandle socket, ulong inode, uint mark) => _datapath.SetSocketMark(socket, inode, mark);
+
     /// <summary>What an IKE daemon asks for its own socket: all that it sends and receives passes by every policy.</summary>
     public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
     {

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using Xfrmd.Datapath.Steering;
 using Xfrmd.Kernel;
 using Xfrmd.Linux.Sockets;
 using Xfrmd.Netlink;
@@ -22,9 +23,8 @@ internal sealed class SocketHooks(Namespaces namespaces, PfKeyFamily pfKey) : IS
         {
             if (value.IsEmpty)
             {
-                space.Spd.SetSocketPolicy(socketInode, PolicyDirection.In, null);
-                space.Spd.SetSocketPolicy(socketInode, PolicyDirection.Out, null);
-                return Errno.None;
+                Set(space, owned, socketInode, PolicyDirection.In, null);
+                return Set(space, owned, socketInode, PolicyDirection.Out, null);
             }
             if (value.Length > PageSize)
             {
@@ -36,11 +36,28 @@ internal sealed class SocketHooks(Namespaces namespaces, PfKeyFamily pfKey) : IS
             {
                 errno = pfKey.CompileSocketPolicy(space, family, name, value, out policy);
             }
-            if (errno == Errno.None)
-            {
-                space.Spd.SetSocketPolicy(socketInode, policy!.Direction, policy);
-            }
-            return errno;
+            return errno == Errno.None ? Set(space, owned, socketInode, policy!.Direction, policy) : errno;
+        }
+    }
+
+    private Errno Set(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, PolicyDirection direction, Policy? policy)
+    {
+        Errno errno = socket is null ? Errno.None : namespaces.ServicesOf(space).CoverSocket(socket, socketInode, direction, policy);
+        if (errno == Errno.None)
+        {
+            space.Spd.SetSocketPolicy(socketInode, direction, policy);
+        }
+        return errno;
+    }
+
+    public uint OwnedMark => SteeringMarks.Default.Owned;
+
+    public Errno SetSocketMark(XfrmNamespace space, SafeFileHandle socket, ulong socketInode, uint mark)
+    {
+        using SafeFileHandle owned = socket;
+        lock (space.Gate)
+        {
+            return namespaces.ServicesOf(space).SetSocketMark(owned, socketInode, mark);
         }
     }
 

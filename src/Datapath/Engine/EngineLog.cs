@@ -28,6 +28,9 @@ internal static partial class EngineLog
     [LoggerMessage(EventId = 3009, Level = LogLevel.Warning, Message = "{Device} was deleted from outside: what is routed into it is lost; restart xfrmd")]
     public static partial void DeviceVanished(this ILogger logger, string device);
 
+    [LoggerMessage(EventId = 3010, Level = LogLevel.Warning, Message = "A socket's own policy has no effect on packets: its mark (SO_MARK) cannot be set")]
+    public static partial void CannotMark(this ILogger logger);
+
     [LoggerMessage(EventId = 3008, Level = LogLevel.Debug, Message = "MTU of the TUN devices: {Mtu}")]
     public static partial void MtuChanged(this ILogger logger, int mtu);
 }

@@ -6,7 +6,10 @@ namespace Xfrmd.Datapath.Engine;
 public interface IPaths
 {
     /// <summary>The MTU towards a destination, with what ICMP has taught; a default where there is no route.</summary>
-    int MtuTowards(in XfrmAddress daddr, ushort family);
+    /// <param name="daddr">Outer, or of a packet in clear.</param>
+    /// <param name="family">Its family.</param>
+    /// <param name="mark">What routing will see of the packet's mark.</param>
+    int MtuTowards(in XfrmAddress daddr, ushort family, uint mark = 0);
 
     /// <summary>Changes when a path has turned out to be narrower than it was said to be.</summary>
     int Epoch { get; }
@@ -15,7 +18,7 @@ public interface IPaths
     bool IsHere(in XfrmAddress address, ushort family);
 
     /// <summary>The interface that routing chooses for a destination in clear; 0 where there is no route.</summary>
-    int OutputInterface(in XfrmAddress daddr, ushort family);
+    int OutputInterface(in XfrmAddress daddr, ushort family, uint mark);
 
     /// <summary>
     /// A sender on this host was told a smaller MTU for a destination that is the outer one too: routing will now know that number where

@@ -4,14 +4,23 @@ using Xfrmd.Linux.Packets;
 namespace Xfrmd.Datapath.Engine;
 
 /// <summary>What is addressed to this host: the kernel's local table, and multicast; and which kinds of devices it has. A snapshot that <see cref="Refresh"/> replaces.</summary>
-public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterface, Func<bool> hasInterfaces) : IInboundHost
+public sealed class LocalAddresses(LocalTable table)
 {
+    private readonly Lock _reading = new();
     private volatile Snapshot _snapshot = new([], []);
 
     public LocalTable Table => table;
 
     /// <summary>Reads both anew.</summary>
     public void Refresh()
+    {
+        lock (_reading)
+        {
+            _snapshot = Read();
+        }
+    }
+
+    private Snapshot Read()
     {
         HashSet<XfrmAddress> v4 = [], v6 = [];
         List<(XfrmAddress, int, ushort)> prefixes = [];
@@ -28,9 +37,10 @@ public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterfa
                 prefixes.Add((address, prefix, isV4 ? AddressFamily.Inet : AddressFamily.Inet6));
             }
         }
-        _snapshot = new Snapshot([.. prefixes], v6) { V4 = v4, DeviceTypes = table.ReadDeviceTypes() };
+        return new Snapshot([.. prefixes], v6) { V4 = v4, DeviceTypes = table.ReadDeviceTypes() };
     }
 
+    /// <summary>See <see cref="IInboundHost.IsLocal"/>.</summary>
     public bool IsLocal(in XfrmAddress daddr, ushort family)
     {
         Snapshot snapshot = _snapshot;
@@ -53,10 +63,18 @@ public sealed class LocalAddresses(LocalTable table, Func<uint, bool> hasInterfa
         return false;
     }
 
-    public bool HasInterface(uint ifId) => hasInterface(ifId);
+    /// <summary>See <see cref="IInboundHost.HasBecomeLocal"/>.</summary>
+    public bool HasBecomeLocal(in XfrmAddress daddr, ushort family)
+    {
+        if (!table.HasChanges)
+        {
+            return false;
+        }
+        Refresh();
+        return IsLocal(daddr, family);
+    }
 
-    public bool ChecksEachTunnel => hasInterfaces();
-
+    /// <summary>See <see cref="IInboundHost.HasTunnelDevice"/>.</summary>
     public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily)
     {
         const ushort ARPHRD_TUNNEL = 768, ARPHRD_TUNNEL6 = 769, ARPHRD_SIT = 776;

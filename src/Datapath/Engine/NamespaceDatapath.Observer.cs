@@ -34,6 +34,10 @@ public sealed partial class NamespaceDatapath
 
     public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
     {
+        if (inbound is null && outbound is null)
+        {
+            ReleaseSocket(socketInode);   // closed: of others CoverSocket has been told
+        }
     }
 
     public void SaInserted(SecurityAssociation sa)

@@ -15,7 +15,8 @@ namespace Xfrmd.Datapath.Engine;
 /// <summary>
 /// Carries the packets of one network namespace: steering, TUN devices, sockets and workers. Nothing of it exists until the first policy or
 /// SA comes. Files: NamespaceDatapath.cs start and stop, NamespaceDatapath.Observer.cs what the databases say, NamespaceDatapath.Udp.cs the
-/// ports that are shared with IKE daemons, NamespaceDatapath.Keepalives.cs what keeps NATs open.
+/// ports that are shared with IKE daemons, NamespaceDatapath.Sockets.cs sockets with policies of their own, NamespaceDatapath.Keepalives.cs
+/// what keeps NATs open.
 /// </summary>
 public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
 {
@@ -117,7 +118,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     {
         (_query, LocalTable table, RouteClient routes) = NetworkNamespace.Run(_netns, () => (new RouteQuery(), new LocalTable(), new RouteClient()));
         _resources.AddRange([_query, table, routes]);
-        _local = new LocalAddresses(table, ifId => Array.Exists(_devices, d => d.IfId == ifId), () => Array.Exists(_devices, static d => d.IfId != 0));
+        _local = new LocalAddresses(table);
         _local.Refresh();
         _paths = new RoutePaths(_query, BypassMark, _echoes, _learnedMtus, _local);
         RoutePaths paths = _paths;
@@ -192,7 +193,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         WorkerThread thread = new("xfrmd-in-0", _ => ports!.Step(worker!), () => worker!.Dispose(), _logger);
         (OutboundTurn turn, WorkerThread outbound) = _ordinary;
         ports = _ports = new InboundPorts(thread.Wake.Handle, turn, () => outbound.Post(Nothing));
-        worker = new InboundWorker(_space, _local!, TunForInbound, worker: 0, Captures.AddTap(), _direct);
+        worker = new InboundWorker(_space, new InboundHost(this, _local!), TunForInbound, worker: 0, Captures.AddTap(), _direct);
         TwiceFilter? filter = null;
         if (_direct is not null)
         {
@@ -243,7 +244,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, _options.SendBuffer) : null));
         RouteQuery query = NetworkNamespace.Run(_netns, () => new RouteQuery());
         int number = _devices.Length + 1;
-        DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M);
+        DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M, device.Sockets);
         CaptureTap tap = Captures.AddTap();
         DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct.View());
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
@@ -356,6 +357,9 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             resource.Dispose();
         }
         _resources.Clear();
+        _socketsAsked = null;
+        _socketClasses = [];
+        _covered.Clear();
         _devices = [];
         _outboundThreads.Clear();
     }

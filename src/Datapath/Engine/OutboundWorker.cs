@@ -145,6 +145,9 @@ public sealed class OutboundWorker : IDisposable
         _flows.Clear();
     }
 
+    /// <summary>That the packets of the device have, as far as it is known.</summary>
+    private uint Mark => _device.Sockets is { } sockets ? sockets.Mark : _device.Mark;
+
     private void Accept(int start, int length)
     {
         if (length <= VnetHeader.Size)
@@ -173,7 +176,7 @@ public sealed class OutboundWorker : IDisposable
         }
         int tail = PacketSlot.Tailroom + (flow.Bundle?.TfcRoom ?? 0);
         int limit = Math.Min((offset + length + tail + CacheLine - 1) & -CacheLine, ArenaSize);
-        Queue(flow, new PacketSlot(_arena, offset, length, _arenaUsed, limit) { Mark = _device.Mark });
+        Queue(flow, new PacketSlot(_arena, offset, length, _arenaUsed, limit) { Mark = Mark });
         _arenaUsed = limit;
     }
 
@@ -195,7 +198,7 @@ public sealed class OutboundWorker : IDisposable
             int floor = _segmentsUsed;
             int length = segments.Next(_segments.AsSpan(floor + PacketSlot.Headroom, segments.MaxLength));
             _segmentsUsed += stride;
-            Queue(flow, new PacketSlot(_segments, floor + PacketSlot.Headroom, length, floor, floor + stride) { Mark = _device.Mark });
+            Queue(flow, new PacketSlot(_segments, floor + PacketSlot.Headroom, length, floor, floor + stride) { Mark = Mark });
         }
         if (_count >= FlushAt)
         {
@@ -234,7 +237,7 @@ public sealed class OutboundWorker : IDisposable
 
     private OutboundFlow? FindFlow(Span<byte> packet)
     {
-        if (!FlowDecoder.TryDecode(packet, _device.Mark, _device.OutputInterface, _device.IfId, out Flow key))
+        if (!FlowDecoder.TryDecode(packet, Mark, _device.OutputInterface, _device.IfId, out Flow key))
         {
             return null;
         }
@@ -251,7 +254,8 @@ public sealed class OutboundWorker : IDisposable
     private OutboundFlow Decide(OutboundFlow flow)
     {
         // One thread carries all that a device takes: as on a machine with one CPU.
-        OutboundDecision decision = _space.Resolver.Resolve(Routed(flow), cpu: 0, steeredBy: _device.IfId == 0 ? new XfrmMark(_device.Mark, _device.MarkMask) : null);
+        OutboundDecision decision = _space.Resolver.Resolve(
+            Routed(flow), cpu: 0, steeredBy: _device is { IfId: 0, Sockets: null } ? new XfrmMark(_device.Mark, _device.MarkMask) : null, ofSocket: _device.Sockets?.Outbound);
         flow.Decision = decision;
         flow.Generation = decision.Generation;
         flow.TooBigCount = _wire.TooBigCount;
@@ -263,17 +267,19 @@ public sealed class OutboundWorker : IDisposable
         if (decision.Action == OutboundAction.Transform)
         {
             OutboundSa[] chain = new OutboundSa[decision.Sas.Length];
+            uint mark = Mark;
             for (int i = 0; i < chain.Length; i++)
             {
                 chain[i] = Link(decision.Sas[i]);
+                mark = decision.Sas[i].SetMark.Apply(mark);
             }
             SecurityAssociation outermost = decision.Sas[^1];
             flow.InUdp = outermost.Encap is not null;
-            flow.Bundle = new OutboundBundle(chain, _paths.MtuTowards(OuterDestination(flow.Key, decision.Sas), outermost.Family));
+            flow.Bundle = new OutboundBundle(chain, _paths.MtuTowards(OuterDestination(flow.Key, decision.Sas), outermost.Family, mark));
         }
         else if (decision.Action == OutboundAction.Bypass)
         {
-            flow.PlainMtu = _paths.MtuTowards(flow.Key.Daddr, flow.Key.Family);
+            flow.PlainMtu = _paths.MtuTowards(flow.Key.Daddr, flow.Key.Family, Mark);
         }
         return flow;
     }
@@ -293,7 +299,7 @@ public sealed class OutboundWorker : IDisposable
         {
             flow.RoutedAt = _now;
             bool unknown = (flow.Key.Family == AddressFamily.Inet6 || (flow.Key.Proto == NextHeader.Icmp && IcmpView.IsErrorType(flow.Key.Sport))) && _paths.IsHere(flow.Key.Saddr, flow.Key.Family);
-            flow.OutputInterface = unknown ? 0 : _paths.OutputInterface(flow.Key.Daddr, flow.Key.Family);
+            flow.OutputInterface = unknown ? 0 : _paths.OutputInterface(flow.Key.Daddr, flow.Key.Family, Mark);
         }
         return flow.Key with { Oif = flow.OutputInterface };
     }
@@ -366,10 +372,10 @@ public sealed class OutboundWorker : IDisposable
                     SendPlain(slot, flow);
                 }
                 break;
-            case OutboundAction.Pending when _space.Sysctls.LarvalDrop == 0 && !_releases:
+            case OutboundAction.Pending when _space.Sysctls.LarvalDrop == 0 && !_releases && !decision.Policy!.IsSocketPolicy:
                 foreach (ref PacketSlot slot in _slots.AsSpan(start, count))
                 {
-                    if (!_held.TryHold(decision.Policy!, slot.Span))
+                    if (!_held.TryHold(decision.Policy, slot.Span))
                     {
                         _space.Drops.Record(counter: null, flow.Key);
                     }
@@ -540,7 +546,7 @@ public sealed class OutboundWorker : IDisposable
             limit = (size + CacheLine - 1) & -CacheLine;
         }
         packet.CopyTo(_arena, _arenaUsed + PacketSlot.Headroom);
-        Queue(flow, new PacketSlot(_arena, _arenaUsed + PacketSlot.Headroom, packet.Length, _arenaUsed, limit) { Mark = _device.Mark });
+        Queue(flow, new PacketSlot(_arena, _arenaUsed + PacketSlot.Headroom, packet.Length, _arenaUsed, limit) { Mark = Mark });
         _arenaUsed = limit;
     }
 
@@ -567,7 +573,7 @@ public sealed class OutboundWorker : IDisposable
                     _wire.Flush();
                     _fragmentsUsed = 0;
                 }
-                PacketSlot slot = new(_fragments, _fragmentsUsed + PacketSlot.Headroom, 0, _fragmentsUsed, _fragmentsUsed + stride) { Mark = _device.Mark };
+                PacketSlot slot = new(_fragments, _fragmentsUsed + PacketSlot.Headroom, 0, _fragmentsUsed, _fragmentsUsed + stride) { Mark = Mark };
                 if (!_outbound.TryTake(bundle, ref slot, _now, out OutboundVerdict verdict))
                 {
                     break;

@@ -29,6 +29,12 @@ public interface ISteering : IDatabaseObserver, IDisposable
     /// <summary>The local ports that are exempt, all of them: what is not named any more is covered again.</summary>
     void SetBypassPorts(IReadOnlyCollection<BypassPort> ports);
 
+    /// <summary>A class for sockets with policies of their own, of which there are none yet; null where there is no number left.</summary>
+    SocketClass? AddSocketClass();
+
+    /// <summary>Gives the sockets of a class policies and a mark, in place of what it stood for.</summary>
+    void SetSocketClass(SocketClass sockets, Policy? inbound, Policy? outbound, uint mark);
+
     /// <summary>Changes the MTU of the device of an if_id, whose user routes traffic into it.</summary>
     void SetMtu(uint ifId, int mtu);
 

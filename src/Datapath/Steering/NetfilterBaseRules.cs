@@ -10,14 +10,14 @@ namespace Xfrmd.Datapath.Steering;
 /// The hooks, in the order in which a packet meets them:
 /// ingress (before anything that looks at marks) takes our bits from arriving packets and gives those that come out of a TUN the mark under
 /// which the reverse path leads back there (rp_filter, nftables' fib); prerouting and output sit behind destination NAT, as the policy lookup
-/// of Linux does, and mark what an out policy covers; input and forward drop plaintext that should have been protected; the guard drops
+/// of Linux does, and mark what an out policy covers, a socket's own before all others; input and forward drop plaintext that should have been protected; the guard drops
 /// what is marked and yet about to leave by another interface than a TUN, whoever changed the routing, and what would enter a TUN unmarked
 /// (the multicast reports of IPv6).
 /// </remarks>
 internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
 {
     public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
-    public const string Ingress = "ingress";
+    public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
     private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
     private const uint RtnUnicast = 1;
@@ -50,6 +50,8 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(main, PolicyType.Main)));
             Rule(chain, batch.Accept);
         }
+        batch.AddChain(SocketsOut);
+        batch.AddChain(SocketsIn);
         WriteIngress();
         WritePrerouting();
         WriteOutput();
@@ -76,6 +78,31 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.StoreMark(0);
             batch.Accept();
         });
+    }
+
+    /// <summary>The chains of sockets that have policies of their own, and the ways into them: by the class in the mark of what they send, and in theirs.</summary>
+    public void WriteWayInto(string outbound, string inbound, int socketClass, bool canMatchSockets)
+    {
+        batch.AddChain(outbound);
+        batch.AddChain(inbound);
+        Rule(SocketsOut, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, marks.Owned);
+            batch.Compare(0, marks.Class(socketClass));
+            ClearMark();
+            batch.Jump(outbound);
+        });
+        if (canMatchSockets)
+        {
+            Rule(SocketsIn, () =>
+            {
+                batch.LoadSocketMark(0);
+                batch.Mask(0, marks.Owned);
+                batch.Compare(0, marks.Class(socketClass));
+                batch.Jump(inbound);
+            });
+        }
     }
 
     /// <summary>Forgets the name of an if_id's device.</summary>
@@ -122,7 +149,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     private void WriteIngress()
     {
         batch.AddBaseChain(Ingress, "filter", NetfilterHook.Prerouting, RawBefore);
-        Rule(Ingress, () => ClearMark(marks.Owned));
+        Rule(Ingress, ClearOurMark);
     }
 
     private void WritePrerouting()
@@ -153,9 +180,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         {
             CompareMark(marks.Bypass);
             CompareMark(~marks.Owned);
-            batch.LoadMeta(0, NetfilterMeta.Mark);
-            batch.Mask(0, ~marks.Owned);
-            batch.StoreMark(0);
+            ClearMark();
             batch.Accept();
         });
         Rule(chain, () =>
@@ -163,7 +188,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             CompareMark(marks.Bypass);
             batch.Accept();
         });
-        Rule(chain, () => ClearMark(marks.Owned));
+        Rule(chain, () =>
+        {
+            CompareMark(marks.ClassMask);
+            batch.Jump(SocketsOut);
+        });
+        Rule(chain, ClearOurMark);
         Rule(chain, () => AcceptBypassPort(0));
         Rule(chain, AcceptNeighbourDiscovery);
         Jumps(chain, PolicyChainKind.Out);
@@ -182,9 +212,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(chain, () =>
         {
             CompareDevice(NetfilterMeta.InputName);
-            batch.LoadMeta(0, NetfilterMeta.Mark);
-            batch.Mask(0, ~marks.Owned);
-            batch.StoreMark(0);
+            ClearMark();
             batch.Accept();
         });
         Rule(chain, () =>
@@ -192,6 +220,14 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.LoadMeta(0, NetfilterMeta.L4Protocol);
             batch.Lookup(0, IpsecSet);
             batch.Accept();
+        });
+        // An ICMP error is for the socket that it is about, but icmp_rcv asks no socket's policy.
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.L4Protocol);
+            batch.Compare(0, [IpProtocol.Icmp], equal: false);
+            batch.Compare(0, [IpProtocol.Icmpv6], equal: false);
+            batch.Jump(SocketsIn);
         });
         Rule(chain, () => AcceptBypassPort(UdpDestinationOffset));
         Rule(chain, AcceptNeighbourDiscovery);
@@ -209,9 +245,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.LoadMeta(0, NetfilterMeta.Mark);
             batch.Mask(0, marks.Steer);
             batch.Compare(0, 0);
-            batch.LoadMeta(0, NetfilterMeta.Mark);
-            batch.Mask(0, ~marks.Owned);
-            batch.StoreMark(0);
+            ClearMark();
             batch.Accept();
         });
         Rule(chain, () =>
@@ -268,11 +302,16 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.Compare(0, 0, equal: false);
     }
 
-    private void ClearMark(uint bits)
+    private void ClearOurMark()
     {
-        CompareMark(bits);
+        CompareMark(marks.Owned);
+        ClearMark();
+    }
+
+    private void ClearMark()
+    {
         batch.LoadMeta(0, NetfilterMeta.Mark);
-        batch.Mask(0, ~bits);
+        batch.Mask(0, ~marks.Owned);
         batch.StoreMark(0);
     }
 

@@ -10,9 +10,8 @@ namespace Xfrmd.Datapath.Steering;
 /// </summary>
 /// <param name="batch">The transaction.</param>
 /// <param name="marks">Numbers.</param>
-/// <param name="type">Whose rules: sub policies have chains of their own, before those of the main policies.</param>
-/// <param name="kinds">Where they stand.</param>
-internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyType type, params PolicyChainKind[] kinds) : IRuleTable
+/// <param name="chains">The chains; the sets are named after the first.</param>
+internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, params NetfilterPolicyChain.Place[] chains) : IRuleTable
 {
     /// <summary>The set of protocols that have ports; made with the table.</summary>
     public const string PortedSet = "ported";
@@ -23,8 +22,17 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     private readonly Dictionary<uint, (RuleGroup Group, int Chain)> _pending = [];
     private int _sets;
 
+    /// <param name="batch">The transaction.</param>
+    /// <param name="marks">Numbers.</param>
+    /// <param name="type">Whose rules: sub policies have chains of their own, before those of the main policies.</param>
+    /// <param name="kinds">Where they stand.</param>
+    public NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyType type, params PolicyChainKind[] kinds)
+        : this(batch, marks, Array.ConvertAll(kinds, kind => new Place(NameOf(kind, type), kind, type == PolicyType.Main ? null : AllowedBySub(kind))))
+    {
+    }
+
     /// <summary>The first chain's name.</summary>
-    public string Name { get; } = NameOf(kinds[0], type);
+    public string Name => chains[0].Chain;
 
     public static string NameOf(PolicyChainKind kind, PolicyType type) => type == PolicyType.Main ? NameOf(kind) : NameOf(kind) + "-sub";
 
@@ -47,26 +55,26 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
             group.SetName = string.Create(CultureInfo.InvariantCulture, $"{Name}{++_sets}");
             batch.AddSet(group.SetName, (uint)_sets, shape.SetKeyLength, KeyType(shape), shape is { KeyLength: 4 } and ({ MarkMask: not 0 } or { Interface: true }));
         }
-        group.Rules = new RuleGroup.Rule[kinds.Length];
-        for (int chain = 0; chain < kinds.Length; chain++)
+        group.Rules = new RuleGroup.Rule[chains.Length];
+        for (int chain = 0; chain < chains.Length; chain++)
         {
             NetfilterRulePlace place = behind is null
                 ? NetfilterRulePlace.First
                 : NetfilterRulePlace.Behind(behind.Rules[chain].Handle, behind.Rules[chain].Id);
-            uint id = batch.BeginRule(NameOf(kinds[chain], type), place);
+            uint id = batch.BeginRule(chains[chain].Chain, place);
             group.Rules[chain] = new RuleGroup.Rule(id, 0);
             _pending[id] = (group, chain);
-            WriteMatch(shape, group.SetName, kinds[chain]);
-            WriteVerdict(group.Verdict, kinds[chain]);
+            WriteMatch(shape, group.SetName, chains[chain].Kind);
+            WriteVerdict(group.Verdict, chains[chain]);
             batch.EndRule();
         }
     }
 
     public void RemoveGroup(RuleGroup group)
     {
-        for (int chain = 0; chain < kinds.Length; chain++)
+        for (int chain = 0; chain < chains.Length; chain++)
         {
-            batch.DeleteRule(NameOf(kinds[chain], type), group.Rules[chain].Handle, group.Rules[chain].Id);
+            batch.DeleteRule(chains[chain].Chain, group.Rules[chain].Handle, group.Rules[chain].Id);
         }
         if (group.SetName.Length > 0)
         {
@@ -243,7 +251,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
     }
 
-    private void WriteVerdict(SteeringVerdict verdict, PolicyChainKind kind)
+    private void WriteVerdict(SteeringVerdict verdict, in Place place)
     {
         switch (verdict.Action)
         {
@@ -253,14 +261,14 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
                 batch.StoreMark(0);
                 batch.Accept();
                 break;
-            case SteeringAction.Bypass when type == PolicyType.Main:
-                batch.Accept();
+            case SteeringAction.Bypass when place.WhereAllowed is { } next:
+                batch.Goto(next);
                 break;
             case SteeringAction.Bypass:
-                batch.Goto(AllowedBySub(kind));
+                batch.Accept();
                 break;
             case SteeringAction.Block:
-                batch.Jump((kinds[0] == PolicyChainKind.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);
+                batch.Jump((chains[0].Kind == PolicyChainKind.Out ? NetfilterDropChain.OutBlock : NetfilterDropChain.InBlock).Name);
                 break;
             case SteeringAction.Require:
                 batch.Jump(NetfilterDropChain.Require.Name);
@@ -287,4 +295,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
         return type;
     }
+
+    /// <summary>A chain, where it stands, and where what is allowed without templates goes on; null: nowhere.</summary>
+    public readonly record struct Place(string Chain, PolicyChainKind Kind, string? WhereAllowed);
 }

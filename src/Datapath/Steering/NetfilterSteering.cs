@@ -180,7 +180,7 @@ public sealed partial class NetfilterSteering : ISteering
 
     public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
     {
-        // The ports that such a socket holds come through SetBypassPorts.
+        // What they mean comes through SetBypassPorts and SetSocketClass.
     }
 
     public void SaInserted(SecurityAssociation sa)
@@ -323,7 +323,7 @@ public sealed partial class NetfilterSteering : ISteering
         _routes.AddRule(new RouteRule(n + 2, RouteRule.ToTable, table, marks.Emerged | number, marks.Emerged | marks.ClassMask));
     }
 
-    private SteeringDevice MakeDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false)
+    private SteeringDevice MakeDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false, SocketClass? sockets = null)
     {
         TunOptions options = _options.Tun with
         {
@@ -332,7 +332,7 @@ public sealed partial class NetfilterSteering : ISteering
             FirstIndex = users ? 0 : (int)_options.RoutingTable * IndexesPerTable,
         };
         TunDevice tun = NetworkNamespace.Run(_netns, () => TunDevice.Create(options, _routes));
-        return new SteeringDevice(tun, ifId, mark, outputInterface, deviceClass);
+        return new SteeringDevice(tun, ifId, mark, outputInterface, deviceClass) { Sockets = sockets };
     }
 
     /// <summary>A device comes up when the rules know it; until then its table refuses.</summary>
@@ -351,9 +351,9 @@ public sealed partial class NetfilterSteering : ISteering
         _down.Clear();
     }
 
-    private SteeringDevice AddDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false)
+    private SteeringDevice AddDevice(string name, uint ifId, XfrmMark mark, int outputInterface, int deviceClass, bool users = false, SocketClass? sockets = null)
     {
-        SteeringDevice device = MakeDevice(name, ifId, mark, outputInterface, deviceClass, users);
+        SteeringDevice device = MakeDevice(name, ifId, mark, outputInterface, deviceClass, users, sockets);
         _devices = [.. _devices, device];
         _down.Add(device);
         _base.WriteIngressOf(device);
@@ -441,9 +441,8 @@ public sealed partial class NetfilterSteering : ISteering
     private void WriteEverything()
     {
         int errno = CommitEverything();
-        if (errno != 0 && _canLog)
+        while (errno != 0 && TryDoWithLess())
         {
-            _canLog = false;
             errno = CommitEverything();
         }
         if (errno != 0)
@@ -451,6 +450,19 @@ public sealed partial class NetfilterSteering : ISteering
             throw new LinuxException(errno, "nf_tables: write table " + _options.TableName);
         }
         BringUpDevices();
+    }
+
+    /// <summary>The kernel may lack the expressions for some of it.</summary>
+    private bool TryDoWithLess()
+    {
+        if (_canMatchSockets && _sockets.Count > 0)
+        {
+            _canMatchSockets = false;
+            return true;
+        }
+        bool could = _canLog;
+        _canLog = false;
+        return could;
     }
 
     /// <summary>All rules as one transaction. Returns 0 or the kernel's error.</summary>
@@ -478,6 +490,7 @@ public sealed partial class NetfilterSteering : ISteering
             ChainOf(policy.Direction, policy.Type).Layers.Insert(policy);
         }
         WriteDefaults();
+        WriteSocketClasses();
         return _netfilter.Commit(_batch, _takeHandle);
     }
 
@@ -545,6 +558,13 @@ public sealed partial class NetfilterSteering : ISteering
         foreach (Chain chain in _chains)
         {
             if (chain.Rules.TakeHandle(id, handle))
+            {
+                return;
+            }
+        }
+        foreach (SocketChains chains in _sockets)
+        {
+            if (chains.TakeHandle(id, handle))
             {
                 return;
             }

@@ -22,6 +22,7 @@ public static class SelectorExpansion
     public static (SelectorShape Shape, SelectorKey Key)[] Expand(Policy policy, uint foreignMark)
     {
         XfrmSelector selector = policy.Selector;
+        selector.Family = policy.Family;
         if ((policy.Mark.V & ~policy.Mark.M) != 0 || (policy.Mark.V & ~foreignMark) != 0)
         {
             return [];   // no packet carries such a mark

@@ -5,7 +5,7 @@ namespace Xfrmd.Datapath.Steering;
 
 /// <summary>
 /// A TUN device and what is known of the packets that it brings: the mark and the interface of the policies that lead into it, or the
-/// if_id that it stands for. A TUN tells neither mark nor interface of a packet, so the flow of what is read here takes them from this.
+/// if_id that it stands for, or the sockets. A TUN tells none of them of a packet, so the flow of what is read here takes them from this.
 /// </summary>
 public sealed class SteeringDevice(TunDevice tun, uint ifId, XfrmMark mark, int outputInterface, int deviceClass) : IDisposable
 {
@@ -20,6 +20,9 @@ public sealed class SteeringDevice(TunDevice tun, uint ifId, XfrmMark mark, int 
 
     /// <summary>The class number, -1 for the device of an if_id.</summary>
     public int DeviceClass { get; } = deviceClass;
+
+    /// <summary>The sockets whose packets it brings; null: any.</summary>
+    public SocketClass? Sockets { get; init; }
 
     /// <summary>A program made it (<c>ip link add … type xfrm</c>): whether it is up, and how long it lives, is the program's business.</summary>
     public bool IsUsers { get; set; }

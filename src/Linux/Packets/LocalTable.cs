@@ -24,6 +24,16 @@ public sealed class LocalTable : IDisposable
     /// <summary>Readable when routes, devices or whether they forward have changed.</summary>
     public SafeFileHandle Changes { get; }
 
+    /// <summary>Whether something has been told that nobody has taken.</summary>
+    public unsafe bool HasChanges
+    {
+        get
+        {
+            pollfd changes = new() { fd = (int)Changes.DangerousGetHandle(), events = POLLIN };
+            return poll(&changes, 1, 0) > 0;
+        }
+    }
+
     /// <summary>Takes what has been told so far. True: the local table, the devices or whether they forward may have changed.</summary>
     public unsafe bool TakeChanges()
     {

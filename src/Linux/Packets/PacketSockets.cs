@@ -146,6 +146,9 @@ public static class PacketSockets
     /// <summary>SO_MARK.</summary>
     public static bool TrySetMark(SafeFileHandle socket, uint mark) => SocketOptions.TrySetInt(socket, SOL_SOCKET, SO_MARK, (int)mark);
 
+    /// <summary>What it is.</summary>
+    public static uint Mark(SafeFileHandle socket) => (uint)(SocketOptions.TryGetInt(socket, SOL_SOCKET, SO_MARK) ?? 0);
+
     /// <summary>What is sent may be fragmented (IP_PMTUDISC_DONT).</summary>
     public const int PathMtuDont = 0;
 
@@ -165,6 +168,13 @@ public static class PacketSockets
             Libc.Check(getsockname((int)socket.DangerousGetHandle(), (sockaddr*)bytes, &length), "getsockname");
         }
         return Math.Min((int)(uint)length, address.Length);
+    }
+
+    /// <summary>The port that a socket of IPv4 or IPv6 is bound to; 0: none.</summary>
+    public static ushort LocalPort(SafeFileHandle socket)
+    {
+        Span<byte> address = stackalloc byte[SocketAddresses.MaxSize];
+        return SocketAddresses.TryRead(address[..LocalAddress(socket, address)], out _, out ushort port) ? port : (ushort)0;
     }
 
     /// <summary>What the group of sockets on one port asks about a datagram: 0, the first socket (the owner's); 1, ours.</summary>

@@ -143,13 +143,15 @@ internal sealed class Tunnel : IDisposable
         public bool ChecksEachTunnel => false;
 
         public bool HasTunnelDevice(ushort outerFamily, ushort innerFamily) => false;
+
+        public Policy? SocketPolicy(in Flow flow) => null;
     }
 
     private sealed class FixedPaths(int mtu) : IPaths
     {
-        public int OutputInterface(in XfrmAddress daddr, ushort family) => 0;
+        public int OutputInterface(in XfrmAddress daddr, ushort family, uint mark) => 0;
 
-        public int MtuTowards(in XfrmAddress daddr, ushort family) => mtu;
+        public int MtuTowards(in XfrmAddress daddr, ushort family, uint mark = 0) => mtu;
 
         public int Epoch => 0;
 

@@ -161,6 +161,47 @@ public sealed class NetfilterSteeringTests : IDisposable
     }
 
     [Fact]
+    public void Sockets_of_a_class_have_their_own_policies_before_all_others_both_ways()
+    {
+        const string send = """
+            import socket
+            for mark in (0, 0x01000000, 0x02000000):
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark | 7); s.bind(("", 5000 + (mark >> 24)))
+                try: s.sendto(b"x", ("192.0.2.2", 9))
+                except PermissionError: print(mark >> 24)
+            """;
+        _lab.Add(Policies.Out("0.0.0.0/0", "192.0.2.2/32", action: PolicyAction.Block));
+        (SocketClass protects, SocketClass passes) = (_lab.Steering.AddSocketClass()!, _lab.Steering.AddSocketClass()!);
+        Assert.Equal((1, 2), (protects.Number, passes.Number));
+        _lab.Steering.SetSocketClass(protects, null, Policies.Out("0.0.0.0/0", "0.0.0.0/0"), 7);
+        _lab.Steering.SetSocketClass(passes, Policies.Out("0.0.0.0/0", "0.0.0.0/0", direction: PolicyDirection.In), Policies.Out("0.0.0.0/0", "0.0.0.0/0", protect: false), 7);
+        SteeringDevice device = Assert.Single(_lab.Steering.Devices, d => d.Sockets == protects);
+        Func<string[]> wire = _lab.Capture("udp");
+        Assert.Equal("0\n", _lab.Python(_lab.Gateway, send).Output);
+        Assert.Equal(5001, Port(Assert.Single(SteeringLab.Read(device))));
+        Assert.Contains("192.0.2.1.5002", Assert.Single(wire()), StringComparison.Ordinal);
+
+        // The same class stands for others, and all is written anew.
+        _lab.Steering.SetSocketClass(protects, null, Policies.Out("0.0.0.0/0", "0.0.0.0/0", action: PolicyAction.Block), 7);
+        _lab.Steering.PoliciesReordered();
+        Assert.Equal("0\n1\n", _lab.Python(_lab.Gateway, send).Output);
+
+        // To a socket of the second class comes nothing in clear.
+        Assert.Equal("True False\n", _lab.Python(_lab.Gateway, $$"""
+            import socket, subprocess
+            def ask(mark):
+                s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark); s.bind(("192.0.2.1", 5009)); s.settimeout(0.3)
+                subprocess.check_call(["ip", "netns", "exec", "{{_lab.Peer}}", "/usr/bin/python3", "-c", "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b\"x\", (\"192.0.2.1\", 5009))"])
+                try: return s.recv(9) == b"x"
+                except socket.timeout: return False
+            print(ask(7), ask(0x02000007))
+            """).Output);
+        Assert.Equal(1, _lab.Steering.ReadCounters()[XfrmCounter.InTmplMismatch]);
+
+        static int Port(byte[] packet) => (packet[20] << 8) | packet[21];
+    }
+
+    [Fact]
     public void Plaintext_that_should_have_been_protected_is_dropped_and_counted()
     {
         _lab.Add(Policies.Out("192.0.2.2/32", "192.0.2.1/32", direction: PolicyDirection.In));
