@@ -152,6 +152,31 @@ public sealed class LibreswanTests(PlutoPair pair, ITestOutputHelper output) : S
         });
     }
 
+    [Fact]
+    public void A_road_warrior_keeps_its_tunnel_when_its_address_changes()
+    {
+        const string inner = "10.7.0.10", moved = "192.0.2.77";
+        using Gateways net = new();
+        Play(net.Lab, () =>
+        {
+            (XfrmdDaemon leftDaemon, XfrmdDaemon rightDaemon) = net.StartDaemons();
+            net.RightHost.Ip($"route add {inner} via {Gateways.RightLan}");
+            Pluto left = new(net.Left, leftDaemon, net.Lab.Folder), right = new(net.Right, rightDaemon, net.Lab.Folder);
+            right.Load("road", $"left={Gateways.RightAddress}; leftsubnet={Gateways.RightNet}; leftmodecfgserver=yes; right=%any; rightaddresspool={inner}-{inner}; mobike=yes; rekey=no; leftid=@right; rightid=@left");
+            left.Load("road", $"left=%defaultroute; leftmodecfgclient=yes; leftsubnet=0.0.0.0/0; right={Gateways.RightAddress}; rightsubnet={Gateways.RightNet}; narrowing=yes; mobike=yes; leftid=@left; rightid=@right");
+            left.Initiate("road");
+            Wiretap tap = net.Watch();
+            net.Left.PingsThrough(Gateways.RightHostAddress, from: inner);
+            net.Left.Ip($"addr del {Gateways.LeftAddress}/24 dev wan\naddr add {moved}/24 dev wan\nroute replace default via {Gateways.RightAddress}");
+            Wait.Until(() => leftDaemon.IpXfrm(net.Left, "state").Contains($"src {moved} dst {Gateways.RightAddress}", StringComparison.Ordinal), "pluto has moved its SAs");
+            net.Left.PingsThrough(Gateways.RightHostAddress, from: inner);
+            net.RightHost.PingsThrough(inner);
+            tap.Stop().AssertRawEsp(12).AssertNothingClear((inner, Gateways.RightNet));
+            left.AssertNoKernelErrors();
+            right.AssertNoKernelErrors();
+        });
+    }
+
     private void Play(string name, Action story) => Play(pair.Net.Lab, () =>
     {
         try
