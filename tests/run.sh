@@ -28,7 +28,10 @@ for project in tests/*/*.csproj; do
         continue
     fi
     bad=$((total - good))
-    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+        echo "$name: no test failed, and yet dotnet test ended with $status" >>"$results/failed"
+    fi
     if [ "$bad" -gt 0 ]; then
         cat "$log"
         # The head of each failure: its name and the first lines of what it said.

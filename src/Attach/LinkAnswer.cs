@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Xfrmd.Linux;
+using static Xfrmd.Attach.LinkAttributes;
 
 namespace Xfrmd.Attach;
 
@@ -11,9 +12,6 @@ internal static class LinkAnswer
 {
     private const int HeaderSize = 16, TypeAt = 4, IndexAt = 20, AttributesAt = 32;
     private const ushort NewLink = 16;
-    private const ushort Link = 5, Master = 10, LinkInfo = 18, Carrier = 33;   // IFLA_*
-    private const ushort InfoKind = 1, InfoData = 2;   // IFLA_INFO_*
-    private const ushort XfrmLinkIndex = 1, XfrmIfId = 2;   // IFLA_XFRM_*
 
     /// <summary>The datagram as it should be; null where it names no such interface.</summary>
     /// <param name="datagram">As it came.</param>
@@ -73,7 +71,7 @@ internal static class LinkAnswer
                 int info = own.BeginNest(LinkInfo, flagged: false);
                 own.Text(InfoKind, "xfrm");
                 int data = own.BeginNest(InfoData, flagged: false);
-                own.Host32(XfrmLinkIndex, link.Parent);
+                own.Host32(XfrmParent, link.Parent);
                 own.Host32(XfrmIfId, link.IfId);
                 own.EndNest(data);
                 own.EndNest(info);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Xfrmd.Kernel;
 using Xfrmd.Linux;
+using static Xfrmd.Attach.LinkAttributes;
 
 namespace Xfrmd.Attach;
 
@@ -18,9 +19,6 @@ internal readonly ref struct LinkRequest
     private const int TypeAt = 4, FlagsAt = 6, IndexAt = 20, AttributesAt = 32, LoopbackIndex = 1;
     private const ushort NewLink = 16, DelLink = 17, SetLink = 19;   // RTM_*
     private const ushort Replace = 0x100, Exclusive = 0x200, Create = 0x400;   // NLM_F_*
-    private const ushort IfName = 3, Link = 5, NetNsPid = 19, LinkInfo = 18, NetNsFd = 28;   // IFLA_*
-    private const ushort InfoKind = 1, InfoData = 2;   // IFLA_INFO_*
-    private const ushort XfrmLink = 1, XfrmIfId = 2, XfrmCollectMetadata = 3;   // IFLA_XFRM_*
     private readonly ReadOnlySpan<byte> _bytes;
 
     private LinkRequest(ReadOnlySpan<byte> bytes, string name, uint ifId, uint parent)
@@ -64,10 +62,10 @@ internal readonly ref struct LinkRequest
         {
             case DelLink:
                 break;
-            case NewLink when NetlinkReply.Find(info, InfoKind).TrimEnd((byte)0).SequenceEqual("xfrm"u8):
+            case NewLink when NetlinkReply.Find(info, InfoKind).TrimEnd((byte)0).SequenceEqual(XfrmKind):
                 ReadOnlySpan<byte> data = NetlinkReply.Find(info, InfoData);
                 ifId = NetlinkReply.Host32(NetlinkReply.Find(data, XfrmIfId));
-                parent = NetlinkReply.Host32(NetlinkReply.Find(data, XfrmLink));
+                parent = NetlinkReply.Host32(NetlinkReply.Find(data, XfrmParent));
                 if (!MayServe(attributes, data))
                 {
                     return false;

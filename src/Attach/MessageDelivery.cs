@@ -6,8 +6,6 @@ namespace Xfrmd.Attach;
 /// <summary>The end of a receive that we do for a program: what it gets lands in its memory, as <c>____sys_recvmsg</c> writes it.</summary>
 internal static class MessageDelivery
 {
-    private const int FlagsOffset = 48, ControlLengthOffset = 40;
-
     /// <summary>The bytes that the vectors have room for, as far as an int goes.</summary>
     public static int RoomOf(ReadOnlySpan<IoVector> vectors)
     {
@@ -44,8 +42,8 @@ internal static class MessageDelivery
             }
             written = memory.TryWrite(thread, header.Name, name[..Math.Min(header.NameLength, name.Length)], headerAddress + MessageHeader.NameLengthOffset, BitConverter.GetBytes(name.Length));
         }
-        written &= memory.TryWrite(thread, header.Control, control, headerAddress + FlagsOffset, BitConverter.GetBytes(flags))
-            && memory.TryWrite(thread, headerAddress + ControlLengthOffset, (ulong)control.Length);
+        written &= memory.TryWrite(thread, header.Control, control, headerAddress + MessageHeader.FlagsOffset, BitConverter.GetBytes(flags))
+            && memory.TryWrite(thread, headerAddress + MessageHeader.ControlLengthOffset, (ulong)control.Length);
         return written ? Errno.None : Errno.EFAULT;
     }
 }

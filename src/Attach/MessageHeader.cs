@@ -8,7 +8,7 @@ internal struct MessageHeader
 {
     /// <summary><c>sizeof(struct mmsghdr)</c> and the place of <c>msg_len</c> in it.</summary>
     public const int MultipleStride = 64, MultipleLength = 56;
-    public const int NameLengthOffset = 8;
+    public const int NameLengthOffset = 8, ControlLengthOffset = 40, FlagsOffset = 48;
 
     public ulong Name;
     public int NameLength;

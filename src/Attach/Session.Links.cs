@@ -147,8 +147,7 @@ internal sealed partial class Session
         {
             byte[]? Told(bool peeks)
             {
-                received.Peeks = peeks;
-                int length = RouteSocket.Receive(socket.File, buffer.AsSpan(0, room), received);
+                int length = RouteSocket.Receive(socket.File, buffer.AsSpan(0, room), received, peeks);
                 if (length <= 0 || length > room)
                 {
                     return null;

@@ -22,9 +22,7 @@ public sealed partial class NamespaceDatapath
         {
             return;
         }
-        (SafeFileHandle v4, SafeFileHandle? v6) = NetworkNamespace.Run(_netns, () => (
-            PacketSockets.OpenRawSender(AddressFamily.Inet, BypassMark, SendBuffer),
-            HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, SendBuffer) : null));
+        (SafeFileHandle v4, SafeFileHandle? v6) = OpenRawSenders(SendBuffer);
         _resources.Add(v4);
         if (v6 is not null)
         {

@@ -5,6 +5,7 @@ using Xfrmd.Datapath.Ports;
 using Xfrmd.Kernel;
 using Xfrmd.Linux.Packets;
 using Xfrmd.Linux.Process;
+using Xfrmd.Linux.Sockets;
 
 namespace Xfrmd.Datapath.Engine;
 
@@ -59,7 +60,7 @@ public sealed partial class NamespaceDatapath
         {
             return;
         }
-        HashSet<ulong> alive = NetworkNamespace.Run(_netns, ReadUdpInodes);
+        HashSet<ulong> alive = [.. UdpSocketTable.Read(_netns).Select(static s => s.Inode)];
         Release([.. _udpSockets.Snapshot.ToArray().Where(e => !alive.Contains(e.OwnerInode))]);
     }
 
@@ -114,28 +115,5 @@ public sealed partial class NamespaceDatapath
         });
         AddPorts(thread, ports);
         _logger.PortWatched(port);
-    }
-
-    /// <summary>The inodes of all UDP sockets of the calling thread's namespace.</summary>
-    private static HashSet<ulong> ReadUdpInodes()
-    {
-        const int InodeColumn = 9;
-        HashSet<ulong> inodes = [];
-        foreach (string path in (string[])["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"])
-        {
-            if (!File.Exists(path))
-            {
-                continue;
-            }
-            foreach (string line in File.ReadLines(path).Skip(1))
-            {
-                string[] columns = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-                if (columns.Length > InodeColumn && ulong.TryParse(columns[InodeColumn], CultureInfo.InvariantCulture, out ulong inode))
-                {
-                    inodes.Add(inode);
-                }
-            }
-        }
-        return inodes;
     }
 }

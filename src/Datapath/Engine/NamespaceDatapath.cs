@@ -230,6 +230,10 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
 
     private static bool HasIpv6 => File.Exists("/proc/net/if_inet6");
 
+    private (SafeFileHandle V4, SafeFileHandle? V6) OpenRawSenders(int sendBuffer) => NetworkNamespace.Run(_netns, () => (
+        PacketSockets.OpenRawSender(AddressFamily.Inet, BypassMark, sendBuffer),
+        HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, sendBuffer) : null));
+
     private TunPort TunForInbound(uint ifId)
     {
         SteeringDevice device = Array.Find(_devices, d => d.IfId == ifId) ?? _devices[0];
@@ -239,9 +243,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     private void AddDevice(SteeringDevice device)
     {
         TunQueue queue = new(device.Tun.Queues[0]);
-        (SafeFileHandle v4, SafeFileHandle? v6) = NetworkNamespace.Run(_netns, () => (
-            PacketSockets.OpenRawSender(AddressFamily.Inet, BypassMark, _options.SendBuffer),
-            HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, _options.SendBuffer) : null));
+        (SafeFileHandle v4, SafeFileHandle? v6) = OpenRawSenders(_options.SendBuffer);
         RouteQuery query = NetworkNamespace.Run(_netns, () => new RouteQuery());
         int number = _devices.Length + 1;
         DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M, device.Sockets);

@@ -7,9 +7,6 @@ public sealed class RouteReceive(int controlRoom)
     /// <summary><c>sizeof(struct sockaddr_nl)</c>.</summary>
     public const int NameSize = 12;
 
-    /// <summary>MSG_PEEK: the datagram stays.</summary>
-    public bool Peeks { get; set; }
-
     /// <summary>Who sent it: <c>struct sockaddr_nl</c>.</summary>
     public byte[] Name { get; } = new byte[NameSize];
 

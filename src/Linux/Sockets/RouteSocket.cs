@@ -17,8 +17,12 @@ public static class RouteSocket
         return fd < 0 ? null : new SafeFileHandle(fd, ownsHandle: true);
     }
 
-    /// <summary>Receives one datagram as <paramref name="received"/> asks, never blocking: its full length, or minus the errno.</summary>
-    public static unsafe int Receive(SafeFileHandle socket, Span<byte> buffer, RouteReceive received)
+    /// <summary>Receives one datagram, never blocking: its full length, or minus the errno.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="buffer">Takes it as far as it fits.</param>
+    /// <param name="received">Takes what comes with it.</param>
+    /// <param name="peeks">MSG_PEEK: it stays.</param>
+    public static unsafe int Receive(SafeFileHandle socket, Span<byte> buffer, RouteReceive received, bool peeks)
     {
         fixed (byte* bytes = buffer, name = received.Name, control = received.Control)
         {
@@ -26,7 +30,7 @@ public static class RouteSocket
             msghdr header = new() { msg_iov = &vector, msg_iovlen = 1, msg_name = name, msg_namelen = RouteReceive.NameSize, msg_control = control, msg_controllen = received.Control.Length };
             for (; ; )
             {
-                long length = (long)recvmsg((int)socket.DangerousGetHandle(), &header, MSG_DONTWAIT | MSG_TRUNC | (received.Peeks ? MSG_PEEK : 0));
+                long length = (long)recvmsg((int)socket.DangerousGetHandle(), &header, MSG_DONTWAIT | MSG_TRUNC | (peeks ? MSG_PEEK : 0));
                 if (length >= 0)
                 {
                     (received.ControlLength, received.Flags) = ((int)header.msg_controllen, header.msg_flags);
