@@ -127,6 +127,10 @@ public sealed class Policy : DatabaseEntry<Policy>
     /// <summary>True for the one caller that made it so.</summary>
     internal bool Kill() => Interlocked.Exchange(ref _dead, 1) == 0;
 
+    /// <summary>It lets pass in clear all that there is of its family: what IKE daemons ask for their sockets.</summary>
+    public bool LetsAllPass => Action == PolicyAction.Allow && TemplateArray.Length == 0
+        && (_selector.PrefixlenD | _selector.PrefixlenS | _selector.Proto | _selector.SportMask.Raw | _selector.DportMask.Raw | _selector.Ifindex) == 0;
+
     /// <summary>Whether two do the same to the same packets, whatever they are called and how long they live.</summary>
     public static bool AreAlike(Policy? a, Policy? b) => a is null || b is null
         ? a == b

@@ -166,6 +166,18 @@ public sealed class PolicyResolverTests
     }
 
     [Fact]
+    public void An_IKE_daemons_policy_lets_all_pass_and_a_narrower_one_does_not()
+    {
+        XfrmSelector all = new() { Family = AddressFamily.Inet };
+        Assert.True(TestSpace.Policy(all, 0).LetsAllPass);
+        Assert.True(TestSpace.Policy(default, 0, PolicyDirection.In).LetsAllPass);
+        Assert.False(TestSpace.Policy(all with { SportMask = Be16.From(0xFFFF) }, 0).LetsAllPass);
+        Assert.False(TestSpace.Policy(all with { PrefixlenD = 1 }, 0).LetsAllPass);
+        Assert.False(TestSpace.Policy(all, 0, PolicyDirection.Out, TestSpace.Template("192.0.2.1", "192.0.2.2")).LetsAllPass);
+        Assert.False(new Policy { Selector = all, Direction = PolicyDirection.Out, Action = PolicyAction.Block }.LetsAllPass);
+    }
+
+    [Fact]
     public void Two_policies_are_alike_where_they_do_the_same()
     {
         Policy With(uint reqid, ushort family = 0) => new()

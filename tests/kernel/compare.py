@@ -96,7 +96,7 @@ def load(path):
                     step.setdefault('value', {})[name] = said(step[name]) if name in ('wire', 'lan') else step[name]
             if 'send' in step and step.get('send_errno') == 'EMSGSIZE':
                 del step['send_errno']      # Linux says so of the first that is too large, a TUN of the second (docs/compat.md)
-            if ('udp' in step or 'send' in step) and step.get('send_errno') in (0, 'EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):
+            if ('udp' in step or 'send' in step) and step.get('send_errno') in (0, 'EAGAIN', 'EINVAL', 'EOVERFLOW', 'EHOSTUNREACH', 'ENOBUFS', 'EEXIST'):
                 del step['send_errno']      # a TUN takes what Linux refuses to send (docs/compat.md)
             for message in step['out']:
                 message.setdefault('vol', []).extend(chosen_reqids(message))

@@ -33,7 +33,7 @@ cp "$here/record.py" "$scratch/kernel/mods.sh" "$work/share/"
 cd "$work/share" || exit 1
 python3 "$here/scenarios.py" "$oracle" "$seed" "$count" >in.jsonl || die "no scenarios"
 # With the modules for devices that encrypt, Linux makes other packets (no padding against traffic analysis) and takes other nestings (docs/compat.md).
-case $THEMES in *arrivals* | *departures* | *gateway*) offload='rmmod esp4_offload esp6_offload' ;; *) offload=true ;; esac
+case $THEMES in *arrivals* | *departures* | *gateway* | *owners*) offload='rmmod esp4_offload esp6_offload' ;; *) offload=true ;; esac
 echo "$offload" >offload.sh
 cat >record.sh <<'EOF'
 . ./mods.sh

@@ -3,6 +3,7 @@
 {"open": NAME, "groups": [n, ...], "options": [n, ...]}   a netlink socket in some groups, with some options of SOL_NETLINK
 {"socket": NAME, "family": f}                             an ordinary UDP socket
 {"option": [level, name], "on": NAME, "hex": value}       setsockopt on it ("get": true: getsockopt)
+{"hear": [level, name], "hex": value}                     setsockopt on the socket that hears what comes
 {"gone": NAME}                                            closes it
 {"sock": NAME, "hex": ..., "take": n}                     of the answer only n datagrams are read until a step {"rest": NAME}
 {"inject": packet, "at": cable}                           lets an IP packet in by the cable's far end, v1 or w1; "delivered" and "to_ike_socket" are what
@@ -58,7 +59,7 @@ class Run(record.Run):
             if u.get('mark'):
                 s.setsockopt(socket.SOL_SOCKET, 36, u['mark'])
             for option, value in u.get('options', []):
-                s.setsockopt(*option, value)
+                s.setsockopt(*option, bytes.fromhex(value) if isinstance(value, str) else value)
             s.bind((u['src'], u.get('sport', 0)))
             s.setblocking(False)
             for _ in range(u.get('n', 1)):
@@ -112,6 +113,12 @@ class Run(record.Run):
             try:
                 s, value = self.ordinary[st['on']], bytes.fromhex(st['hex'])
                 r['value'] = s.getsockopt(*st['option'], len(value)).hex() if st.get('get') else s.setsockopt(*st['option'], value)
+            except OSError as e:
+                r['send_errno'] = errno.errorcode[e.errno]
+        elif 'hear' in st:
+            self.plug_in()
+            try:
+                self.ears[st['hear'][0] != 0].setsockopt(*st['hear'], bytes.fromhex(st['hex']))
             except OSError as e:
                 r['send_errno'] = errno.errorcode[e.errno]
         elif 'gone' in st:

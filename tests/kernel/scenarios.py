@@ -959,6 +959,10 @@ class Themes(Composer):
         return (dst, src) if outward else (src, dst)
 
     def policy_for(self, chain, outward):
+        info, templates = self.policy_parts(chain, outward)
+        return self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', templates)] if templates else [])))
+
+    def policy_parts(self, chain, outward):
         src, dst = self.ends_of(outward)
         whole = 128 if self.inner == 10 else 32
         templates = []
@@ -974,8 +978,7 @@ class Themes(Composer):
         direction = 1 if outward else self.pick(0, 0, 0, 0, 0, 0, 0, 2)
         policy = {'sel': sel, 'dir': direction, 'index': 0, 'more': [], 'templates': templates}
         self.policies.append(policy)
-        info = X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 8, 1, 2))
-        return self.made('newpolicy', self.nl('NEWPOLICY', info, *([('TMPL', b''.join(templates))] if templates else [])))
+        return X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 8, 1, 2)), b''.join(templates)
 
     def installed(self, chain, outward, chance):
         """The SAs, mostly a policy for them, and now and then another; mostly in this order."""
@@ -1122,6 +1125,9 @@ class Themes(Composer):
         chain = self.chain(True)
         self.far = self.far and chain[0]['mode'] > 0
         yield from self.installed(chain, True, .95)
+        yield from self.departing(lambda: [])
+
+    def departing(self, more):
         src, dst = self.ends_of(True)
         for _ in range(self.r.randint(3, 8)):
             if self.some(.85):
@@ -1130,10 +1136,35 @@ class Themes(Composer):
                 size = self.pick(0, 8, 8, 50, 61, 300, 1300, 2000, *[] if six else [1350, 1372, 1400, 1430, 1472])
                 largest = 1300      # more may not fit, which a TUN tells a moment later
                 options = [((41, 23) if six else (0, 10), self.pick(2, 2, 2, 3, 1, 0) if self.some(.3) and size <= largest else 0 if size > largest else 2)] + [((41, 67) if six else (0, 1), self.pick(1, 2, 0xb8, 0xbb, 4))] * self.some(.3) + [((41, 16) if six else (0, 2), self.pick(1, 3, 255))] * self.some(.3)
-                yield {'send': {'src': src, 'dst': dst, 'sport': self.pick(1111, 1111, 2222), 'dport': self.pick(7000, 7000, 7000, 9), 'len': size, 'options': options, 'mark': self.pick(0, 0, 0, 0, 1), 'n': self.r.choice(self.bursts)}, 'what': 'send'}
+                yield {'send': {'src': src, 'dst': dst, 'sport': self.pick(1111, 1111, 2222), 'dport': self.pick(7000, 7000, 7000, 9), 'len': size, 'options': options + more(), 'mark': self.pick(0, 0, 0, 0, 1), 'n': self.r.choice(self.bursts)}, 'what': 'send'}
             else:
                 yield from self.send(self.pick('getsa_dump', 'getsa', 'delsa', 'getae', 'getpolicy_dump', 'delpolicy', 'expire', 'flushsa'))
         yield from self.send('getsa_dump')
+
+    # Packets of sockets that have policies of their own
+    def owners(self):
+        self.far, outward = self.some(.5), self.some(.6)
+        yield from self.cabled()
+        chain = self.chain(outward)
+        self.far = self.far and chain[0]['mode'] > 0
+        yield from self.xfrm_interface(chain)
+        if chain[-1]['encap'] and not outward:
+            yield {'ike': True, 'what': 'ike'}
+        for sa in chain:
+            yield self.made_sa(sa, outward)
+        if self.some(.3):
+            yield self.policy_for(chain[:1], outward)
+        option = (41, 35) if self.inner == 10 else (0, 17)
+        own = lambda: b''.join(self.policy_parts(chain, outward)).hex()
+        if outward:
+            yield from self.departing(lambda: [(option, own())] * self.some(.7))
+            return
+        for _ in range(self.r.randint(3, 6)):
+            if self.some(.5):
+                yield {'hear': option, 'hex': own(), 'what': 'hear'}
+            for packet, what in self.arriving(chain):
+                yield {'inject': packet.hex(), 'what': what}
+        yield from self.send('getpolicy_dump')
 
     # A gateway's packets, both ways
     def gateway(self):

@@ -136,7 +136,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     public void SocketPolicyChanged(ulong socketInode, Policy? inbound, Policy? outbound)
     {
         IReadOnlyList<BoundUdpSocket> bound = UdpSocketTable.Read(_netns);
-        if (outbound is not { Action: PolicyAction.Allow, TemplateArray.Length: 0 })
+        if (outbound is not { LetsAllPass: true })
         {
             _bypassing.Remove(socketInode);
             _bypassingUnbound.Remove(socketInode);

@@ -25,7 +25,7 @@ public sealed partial class NamespaceDatapath
     /// <returns>ENOBUFS: there are too many different ones.</returns>
     public Errno CoverSocket(SafeFileHandle socket, ulong inode, Policy? inbound, Policy? outbound)
     {
-        bool passes = IsBypass(inbound) && IsBypass(outbound);
+        bool passes = inbound is null or { LetsAllPass: true } && outbound is null or { LetsAllPass: true };
         if ((inbound ?? outbound) is null || (passes && SocketOptions.Protocol(socket) == IpProtocol.Udp && PacketSockets.LocalPort(socket) != 0) || !TryStart())
         {
             if (_covered.ContainsKey(inode))
@@ -141,8 +141,6 @@ public sealed partial class NamespaceDatapath
         SteeringMarks marks = _options.Steering.Marks;
         return Array.Find(_socketClasses, c => marks.Class(c.Number) == (mark & marks.Owned))?.Inbound;
     }
-
-    private static bool IsBypass(Policy? policy) => policy is null or { Action: PolicyAction.Allow, TemplateArray.Length: 0 };
 
     private sealed record CoveredSocket(SocketClass Class, Policy? Inbound, Policy? Outbound);
 

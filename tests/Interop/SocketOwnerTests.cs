@@ -4,7 +4,7 @@ using Xunit.Abstractions;
 namespace Xfrmd.Interop;
 
 /// <summary>Programs that ask for protection of a socket of their own, and need no policy in the database for it.</summary>
-public sealed class SocketPolicyTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
+public sealed class SocketOwnerTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string Esp = "in=esp out=esp", OldEsp = "in=pfkey-esp out=pfkey-esp";
     private static readonly string Program = Path.Combine(Repository.Root, "tests", "Interop", "Programs", "socket-policy.py");
