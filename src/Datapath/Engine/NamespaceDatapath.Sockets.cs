@@ -25,17 +25,17 @@ public sealed partial class NamespaceDatapath
     /// <returns>ENOBUFS: there are too many different ones.</returns>
     public Errno CoverSocket(SafeFileHandle socket, ulong inode, Policy? inbound, Policy? outbound)
     {
+        uint mark = PacketSockets.Mark(socket) & ~_options.Steering.Marks.Owned;
         bool passes = inbound is null or { LetsAllPass: true } && outbound is null or { LetsAllPass: true };
         if ((inbound ?? outbound) is null || (passes && SocketOptions.Protocol(socket) == IpProtocol.Udp && PacketSockets.LocalPort(socket) != 0) || !TryStart())
         {
             if (_covered.ContainsKey(inode))
             {
-                Mark(socket, 0);
+                SetMark(socket, mark);
                 ReleaseSocket(inode);
             }
             return Errno.None;
         }
-        uint mark = PacketSockets.Mark(socket) & ~_options.Steering.Marks.Owned;
         SocketClass? sockets = Array.Find(_socketClasses, c => c.Mark == mark && Policy.AreAlike(c.Inbound, inbound) && Policy.AreAlike(c.Outbound, outbound)) ?? FreeSocketClass();
         if (sockets is null)
         {
@@ -48,7 +48,7 @@ public sealed partial class NamespaceDatapath
         ReleaseSocket(inode);
         _covered.Add(inode, new CoveredSocket(sockets, inbound, outbound));
         _steering!.SetSocketClass(sockets, inbound, outbound, mark);
-        Mark(socket, _options.Steering.Marks.Class(sockets.Number));
+        SetMark(socket, mark | _options.Steering.Marks.Class(sockets.Number));
         return Errno.None;
     }
 
@@ -116,11 +116,9 @@ public sealed partial class NamespaceDatapath
         return opened;
     }
 
-    /// <summary>Ours of its mark; the rest is the program's.</summary>
-    private void Mark(SafeFileHandle socket, uint ours)
+    private void SetMark(SafeFileHandle socket, uint mark)
     {
-        uint theirs = PacketSockets.Mark(socket) & ~_options.Steering.Marks.Owned;
-        if (!PacketSockets.TrySetMark(socket, theirs | ours))
+        if (!PacketSockets.TrySetMark(socket, mark))
         {
             _logger.CannotMark();
         }
