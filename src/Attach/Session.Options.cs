@@ -85,11 +85,10 @@ internal sealed partial class Session
     /// <summary>SO_MARK of a socket that has a policy of its own, and so our bits. Any other is the kernel's.</summary>
     private Answer SetMark(in SeccompNotification call)
     {
-        const int NetRaw = 13;
         using OrdinarySocket? socket = OrdinarySocket.TryOpen(call.ThreadId, Int(call, 0), _context.Namespaces);
         if (socket?.File is not { } file || (PacketSockets.Mark(file) & _context.Hooks.OwnedMark) == 0 || Int(call, 4) < sizeof(int)
             || !TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call)
-            || !(socket.Allows((int)call.ThreadId, UserNamespaces.NetAdmin) || socket.Allows((int)call.ThreadId, NetRaw)))
+            || !(socket.Allows((int)call.ThreadId, UserNamespaces.NetAdmin) || socket.Allows((int)call.ThreadId, UserNamespaces.NetRaw)))
         {
             return Answer.Continue;
         }

@@ -123,11 +123,7 @@ internal sealed class NamespaceServices : INamespaceView, IDatabaseObserver, IDi
     }
 
     /// <summary>A socket is about to get policies of its own: see <see cref="NamespaceDatapath.CoverSocket"/>.</summary>
-    public Errno CoverSocket(SafeFileHandle socket, ulong inode, PolicyDirection changed, Policy? policy)
-    {
-        (Policy? inbound, Policy? outbound) = Space.Spd.SocketPolicies(inode);
-        return changed == PolicyDirection.In ? _datapath.CoverSocket(socket, inode, policy, outbound) : _datapath.CoverSocket(socket, inode, inbound, policy);
-    }
+    public Errno CoverSocket(SafeFileHandle socket, ulong inode, Policy? inbound, Policy? outbound) => _datapath.CoverSocket(socket, inode, inbound, outbound);
 
     /// <summary>See <see cref="NamespaceDatapath.SetSocketMark"/>.</summary>
     public Errno SetSocketMark(SafeFileHandle socket, ulong inode, uint mark) => _datapath.SetSocketMark(socket, inode, mark);

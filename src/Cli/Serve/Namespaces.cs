@@ -36,6 +36,9 @@ internal sealed class Namespaces : INamespaceProvider, INamespaceDirectory, IDis
         _census = TimeProvider.System.CreateTimer(static self => ((Namespaces)self!).EndDeserted(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Bits of a packet's mark that steering uses.</summary>
+    public uint OwnedMark => _options.Steering.Marks.Owned;
+
     public XfrmNamespace Open(ulong inode, SafeFileHandle handle)
     {
         lock (_gate)

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using Xfrmd.Datapath.Steering;
 using Xfrmd.Kernel;
 using Xfrmd.Linux.Sockets;
 using Xfrmd.Netlink;
@@ -23,8 +22,7 @@ internal sealed class SocketHooks(Namespaces namespaces, PfKeyFamily pfKey) : IS
         {
             if (value.IsEmpty)
             {
-                Set(space, owned, socketInode, PolicyDirection.In, null);
-                return Set(space, owned, socketInode, PolicyDirection.Out, null);
+                return Set(space, owned, socketInode, null, null);
             }
             if (value.Length > PageSize)
             {
@@ -36,21 +34,16 @@ internal sealed class SocketHooks(Namespaces namespaces, PfKeyFamily pfKey) : IS
             {
                 errno = pfKey.CompileSocketPolicy(space, family, name, value, out policy);
             }
-            return errno == Errno.None ? Set(space, owned, socketInode, policy!.Direction, policy) : errno;
+            if (errno != Errno.None)
+            {
+                return errno;
+            }
+            (Policy? inbound, Policy? outbound) = space.Spd.SocketPolicies(socketInode);
+            return policy!.Direction == PolicyDirection.In ? Set(space, owned, socketInode, policy, outbound) : Set(space, owned, socketInode, inbound, policy);
         }
     }
 
-    private Errno Set(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, PolicyDirection direction, Policy? policy)
-    {
-        Errno errno = socket is null ? Errno.None : namespaces.ServicesOf(space).CoverSocket(socket, socketInode, direction, policy);
-        if (errno == Errno.None)
-        {
-            space.Spd.SetSocketPolicy(socketInode, direction, policy);
-        }
-        return errno;
-    }
-
-    public uint OwnedMark => SteeringMarks.Default.Owned;
+    public uint OwnedMark => namespaces.OwnedMark;
 
     public Errno SetSocketMark(XfrmNamespace space, SafeFileHandle socket, ulong socketInode, uint mark)
     {
@@ -113,5 +106,25 @@ internal sealed class SocketHooks(Namespaces namespaces, PfKeyFamily pfKey) : IS
             // It may have been the last one there, and its services gone before it.
             namespaces.FindServices(space.Inode)?.ForgetClosedSockets();
         }
+    }
+
+    /// <summary>Both policies of a socket at once: the datapath first, which may have no room for them.</summary>
+    private Errno Set(XfrmNamespace space, SafeFileHandle? socket, ulong socketInode, Policy? inbound, Policy? outbound)
+    {
+        Errno errno = socket is null ? Errno.None : namespaces.ServicesOf(space).CoverSocket(socket, socketInode, inbound, outbound);
+        if (errno != Errno.None)
+        {
+            return errno;
+        }
+        (Policy? oldInbound, Policy? oldOutbound) = space.Spd.SocketPolicies(socketInode);
+        if (inbound != oldInbound)
+        {
+            space.Spd.SetSocketPolicy(socketInode, PolicyDirection.In, inbound);
+        }
+        if (outbound != oldOutbound)
+        {
+            space.Spd.SetSocketPolicy(socketInode, PolicyDirection.Out, outbound);
+        }
+        return Errno.None;
     }
 }

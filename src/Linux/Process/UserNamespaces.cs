@@ -10,7 +10,7 @@ namespace Xfrmd.Linux.Process;
 /// </summary>
 public sealed class UserNamespaces
 {
-    public const int NetAdmin = 12;
+    public const int NetAdmin = 12, NetRaw = 13;
 
     // linux/nsfs.h: _IO(0xb7, n).
     private const int GetUserNamespace = 0xb701, GetParent = 0xb702, GetOwnerUid = 0xb704;
