@@ -24,6 +24,7 @@ build:
 publish: out/xfrmd
 
 out/xfrmd: $(SOURCES)
+	@[ "$$(id -u)" -ne 0 ] || tests/install-tools.sh --build
 	$(DOTNET) publish src/Cli/Cli.csproj -c Release -r $(RID) -p:PublishAot=true -v q -o out/publish
 	install -m 755 out/publish/xfrmd $@
 

@@ -8,7 +8,7 @@ using Xfrmd.Crypto;
 
 namespace Xfrmd.Bench;
 
-/// <summary>Sealing one ESP packet with AES-128-GCM or ChaCha20-Poly1305: this project's use of libcrypto, .NET's classes, BouncyCastle.</summary>
+/// <summary>Sealing one ESP packet with AES-128-GCM or ChaCha20-Poly1305: this project's use of native libraries, .NET's classes, BouncyCastle.</summary>
 [MemoryDiagnoser(displayGenColumns: false)]
 [MinColumn]
 [HideColumns("Error", "StdDev", "Median", "RatioSD")]

@@ -286,7 +286,7 @@ done
     echo "machine	$(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(awk '/^MemTotal/{ printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r)"
     echo "load	$(cut -d' ' -f1 /proc/loadavg) at the end"
     echo "xfrmd	$("$xfrmd" --version) at $(git -C "$here" rev-parse --short HEAD 2>/dev/null || echo '?')"
-    echo "libcrypto	$(dpkg-query -W -f '${Version}' libssl3)"
+    echo "cryptography	$("$xfrmd" doctor --json | python3 -c 'import json, sys; print(next(c["found"] for c in json.load(sys.stdin) if c["name"] == "cryptography"))')"
     echo "strongSwan	$(dpkg-query -W -f '${Version}' strongswan-libcharon)"
     echo "peers	$(sort -u "$cache/versions" 2>/dev/null | paste -sd, | sed 's/,/, /g')"
     echo "iperf3	$(iperf3 --version | sed -n '1s/iperf //p')"

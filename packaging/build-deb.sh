@@ -60,7 +60,7 @@ Installed-Size: $(du -sk "$stage/usr" | cut -f1)
 Section: net
 Priority: optional
 Depends: libc6 (>= $glibc), libssl3 | libssl3t64
-Recommends: iproute2
+Recommends: iproute2$([ "$arch" != amd64 ] || echo ', libipsec-mb1 | libipsec-mb2')
 Suggests: charon-systemd | strongswan-starter, strongswan-swanctl, tshark
 Description: Linux kernel's IPsec interface and datapath in user space
  xfrmd answers NETLINK_XFRM and PF_KEYv2 as Linux does, for unmodified IKE

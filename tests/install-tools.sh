@@ -1,16 +1,22 @@
 #!/bin/sh
 # Installs from Debian what the build, the tests, the demo and the package need and is not there yet; with --base what all but the tests
-# need; or, if packages are named, those. Asks nothing.
+# need, with --build what `make publish` and the program do; or, if packages are named, those. Asks nothing.
 set -eu
 # Packages that cannot be beside others are only unpacked here: libreswan (strongSwan is installed), iproute2 of Debian's backports (its own
 # is). Of the kernel's source its tests of IPsec are kept.
 aside=/usr/local/lib/xfrmd-tests
-base="ca-certificates make git gcc libc6-dev zlib1g-dev binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux libssl3
+build="gcc libc6-dev zlib1g-dev libssl3"
+# AES-GCM by this library takes a third of libcrypto's time; there is one for x86-64 only.
+[ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb1"
+base="$build ca-certificates make git binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux
     strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3"
 packages="$base man-db python3-scapy xz-utils openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
     libnss3-tools libldns3 libunbound8 libcurl3-nss libldap-2.5-0 libevent-core-2.1-7 libevent-pthreads-2.1-7 libcap-ng0 libaudit1 libpam0g"
 unpacked="libreswan iproute2-backports linux-selftests"
-[ "${1:-}" != --base ] || { shift; packages=$base unpacked=; }
+case ${1:-} in
+--base) shift; packages=$base unpacked= ;;
+--build) shift; packages=$build unpacked= ;;
+esac
 [ $# -eq 0 ] || packages=$* unpacked=
 missing=
 for package in $packages; do

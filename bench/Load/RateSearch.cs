@@ -10,7 +10,7 @@ namespace Xfrmd.Bench.Load;
 /// <summary>Sends datagrams to a <see cref="DatagramSink"/> at a given rate, each by itself as programs do, and asks how many arrived.</summary>
 internal sealed class RateSearch : IDisposable
 {
-    private const int Batch = 64, TickMicroseconds = 100, AnswerMilliseconds = 2000;
+    private const int Batch = 64, Questions = 20, TickMicroseconds = 100, AnswerMilliseconds = 2000;
     private const double AllowedLoss = 0.001, Probe1 = 0.8, Confirm = 2.0;
     private readonly Socket _data;
     private readonly Socket _questions;
@@ -124,7 +124,7 @@ internal sealed class RateSearch : IDisposable
     private long Ask()
     {
         byte[] message = new byte[8];
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < Questions; i++)
         {
             try
             {

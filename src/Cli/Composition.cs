@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Xfrmd.Attach;
 using Xfrmd.Cli.Control;
 using Xfrmd.Cli.Serve;
+using Xfrmd.Crypto;
 using Xfrmd.Datapath.Engine;
 using Xfrmd.Netlink;
 using Xfrmd.PfKey;
@@ -20,6 +21,8 @@ internal sealed class Composition : IDisposable
 
     public static Composition Create(ServeOptions options, TimeProvider time, ILoggerFactory logging)
     {
+        // Loaded now: the first SA would wait for it longer than an IKE daemon does.
+        logging.CreateLogger("Xfrmd.Crypto").ComputesBy(CryptoLibraries.InUse);
         NetlinkXfrmFamily netlink = new();
         PfKeyFamily pfKey = new();
         // Netlink first: Linux asks it before PF_KEY.

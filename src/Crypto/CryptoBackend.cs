@@ -1,12 +1,20 @@
+using Xfrmd.Crypto.IpsecMb;
 using Xfrmd.Crypto.Managed;
 using Xfrmd.Crypto.OpenSsl;
 
 namespace Xfrmd.Crypto;
 
-/// <summary>Whose code does the work: the system's libcrypto where it is there (docs/adr/0001-libcrypto.md), managed code otherwise.</summary>
+/// <summary>
+/// Whose code does the work: the system's libIPSec_MB for what it does best (docs/adr/0003-libipsec-mb.md), its libcrypto for the rest
+/// (docs/adr/0001-libcrypto.md), managed code for what is not there.
+/// </summary>
 internal abstract class CryptoBackend
 {
-    public static CryptoBackend Default { get; } = LibCrypto.IsAvailable ? new OpenSslBackend() : new ManagedBackend();
+    /// <summary>The quickest that this machine has; chosen once.</summary>
+    public static CryptoBackend Default { get; } = IpsecMbBackend.Before(LibCrypto.IsAvailable ? new OpenSslBackend() : new ManagedBackend());
+
+    /// <summary>The libraries, for people: what for, and which version.</summary>
+    public abstract string Description { get; }
 
     /// <param name="kind">Any cipher except <see cref="CipherKind.Null"/>.</param>
     /// <param name="key">Without RFC 3686's nonce.</param>

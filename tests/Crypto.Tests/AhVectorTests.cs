@@ -1,15 +1,13 @@
-using Xfrmd.Crypto.Managed;
-
 namespace Xfrmd.Crypto.Tests;
 
 /// <summary>The ICV of every AH packet that the kernel sent.</summary>
 public sealed class AhVectorTests
 {
     [Fact]
-    public void The_kernels_icvs_are_reproduced_with_libcrypto() => Assert.Equal(130, Reproduce(new OpenSsl.OpenSslBackend()));
+    public void The_kernels_icvs_are_reproduced_with_libcrypto() => Assert.Equal(130, Reproduce(Backends.OpenSsl));
 
     [Fact]
-    public void The_kernels_icvs_are_reproduced_without_libcrypto() => Assert.Equal(130, Reproduce(new ManagedBackend()));
+    public void The_kernels_icvs_are_reproduced_without_libcrypto() => Assert.Equal(130, Reproduce(Backends.Managed));
 
     private static int Reproduce(CryptoBackend backend)
     {

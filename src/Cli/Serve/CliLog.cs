@@ -10,4 +10,7 @@ internal static partial class CliLog
 
     [LoggerMessage(EventId = 5001, Level = LogLevel.Information, Message = "Namespace net:[{Inode}]: has ended")]
     public static partial void NamespaceEnded(this ILogger logger, ulong inode);
+
+    [LoggerMessage(EventId = 5002, Level = LogLevel.Information, Message = "Cryptography: {Libraries}")]
+    public static partial void ComputesBy(this ILogger logger, string libraries);
 }

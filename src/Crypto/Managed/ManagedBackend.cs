@@ -8,6 +8,8 @@ namespace Xfrmd.Crypto.Managed;
 /// <summary>BouncyCastle's engines: the ciphers that libcrypto lacks, and all of them where there is no libcrypto (.NET's own classes need it too).</summary>
 internal sealed class ManagedBackend : CryptoBackend
 {
+    public override string Description => "BouncyCastle";
+
     public override CipherContext CreateCipher(CipherKind kind, ReadOnlySpan<byte> key)
     {
         switch (kind)

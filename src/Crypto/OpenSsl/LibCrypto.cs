@@ -16,6 +16,17 @@ internal static unsafe partial class LibCrypto
 
     public static bool IsAvailable => Handle != 0;
 
+    /// <summary>"3.0.19".</summary>
+    public static string Version
+    {
+        get
+        {
+            const int VersionString = 6;
+            nint version = Export("OpenSSL_version");
+            return version == 0 ? "" : Marshal.PtrToStringUTF8(((delegate* unmanaged<int, nint>)version)(VersionString)) ?? "";
+        }
+    }
+
     /// <summary>A cipher by its OpenSSL name, looked up once per process: an implicit fetch would cost more than a packet. Zero: not in this build.</summary>
     public static nint Cipher(string name) => Ciphers.GetOrAdd(name, static n => CipherFetch(0, n, null));
 

@@ -9,6 +9,8 @@ internal sealed class OpenSslBackend : CryptoBackend
 {
     private readonly ManagedBackend _managed = new();
 
+    public override string Description => $"libcrypto {LibCrypto.Version}";
+
     public override CipherContext CreateCipher(CipherKind kind, ReadOnlySpan<byte> key)
     {
         int bits = key.Length * 8;
