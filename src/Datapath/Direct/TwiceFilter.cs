@@ -8,9 +8,8 @@ namespace Xfrmd.Datapath.Direct;
 /// </summary>
 public sealed class TwiceFilter
 {
-    private const int Ways = 4, Sets = 1 << 14, MinLength = 16;
-    private readonly ulong[] _seen = new ulong[Ways * Sets];
-    private int _replaced;
+    private const int Ways = 4, SetBits = 15, MinLength = 16;
+    private readonly ulong[] _seen = new ulong[Ways << SetBits];
 
     public bool IsActive { get; private set; }
 
@@ -34,15 +33,17 @@ public sealed class TwiceFilter
         // SPI and sequence number, and the end of the ICV.
         ulong mixed = (BinaryPrimitives.ReadUInt64LittleEndian(esp) * 0x9E3779B97F4A7C15) ^ BinaryPrimitives.ReadUInt64LittleEndian(esp[^8..]);
         ulong key = (mixed * 0xD6E8FEB86659FD93) | 2, mine = fromRing ? key | 1 : key & ~1UL;
-        Span<ulong> set = _seen.AsSpan((int)(key >> 50) * Ways, Ways);
+        Span<ulong> set = _seen.AsSpan((int)(key >> (64 - SetBits)) * Ways, Ways);
         int other = set.IndexOf(mine ^ 1);
         if (other >= 0)
         {
             set[other] = 0;
             return true;
         }
+        // The newest first: what gives way is the oldest, which the other way has most probably not had (all from before the change are such).
         int free = set.IndexOf(0UL);
-        set[free >= 0 ? free : _replaced++ & (Ways - 1)] = mine;
+        set[..(free >= 0 ? free : Ways - 1)].CopyTo(set[1..]);
+        set[0] = mine;
         return false;
     }
 }

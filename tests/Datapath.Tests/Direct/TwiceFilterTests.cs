@@ -45,6 +45,23 @@ public sealed class TwiceFilterTests
         Assert.InRange(Enumerable.Range(0, Queued).Count(i => !_filter.HasSeen(Esp((uint)i), fromRing: false)), 0, Queued / 100);
     }
 
+    [Fact]
+    public void What_one_way_alone_has_had_for_long_gives_way_to_what_both_have()
+    {
+        const int Alone = 500_000, Both = 20_000, Behind = 1000;
+        for (uint i = 0; i < Alone; i++)
+        {
+            _filter.HasSeen(Esp(i), fromRing: true);
+        }
+        int twice = 0;
+        for (uint i = Alone; i < Alone + Both; i++)
+        {
+            _filter.HasSeen(Esp(i), fromRing: true);
+            twice += i >= Alone + Behind && !_filter.HasSeen(Esp(i - Behind), fromRing: false) ? 1 : 0;
+        }
+        Assert.InRange(twice, 0, 2);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(8)]
