@@ -9,10 +9,9 @@ namespace Xfrmd.Interop;
 /// Raw ESP passes by routing and netfilter only where nobody can tell the difference. The SAs have no replay window: a packet that is taken
 /// twice counts twice. The window of TCP is so small that no queue on the way can overflow: a packet that does not arrive was lost by us.
 /// </summary>
-[Collection(Alone.Name)]
-public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
+public abstract partial class DirectPathScenarios(ManualPair pair, string taken, ITestOutputHelper output) : Scenario(output)
 {
-    private const string Direct = "directly", Raw = "raw socket";
+    private const string Direct = "directly", Frames = "directly, past the link's queue", Raw = "raw socket";
     private static int _port = 5300;
     private static readonly string[] SmallWindow = ["-w", "64K"];
 
@@ -25,7 +24,8 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
         Flow(() =>
         {
             WaitFor(pair.LeftDaemon, pair.Net.Left, $"to {right}", Direct);
-            WaitFor(pair.RightDaemon, pair.Net.Right, $"from {left} to {right}", Direct);
+            WaitFor(pair.LeftDaemon, pair.Net.Left, $"to {right}", Frames);
+            WaitFor(pair.RightDaemon, pair.Net.Right, $"from {left} to {right}", taken);
         });
         AssertAllArrive();
         Flow(() => { });
@@ -61,6 +61,64 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
             Nft(host, "delete table inet foreign");
             WaitFor(daemon, host, path, Direct);
         });
+        AssertAllArrive();
+        pair.Flush();
+    });
+
+    [Theory]
+    [InlineData("a queueing discipline", "tc qdisc add dev wan root pfifo limit 1000", "tc -s qdisc show dev wan", @"pfifo[^\n]*\n Sent \d+ bytes (\d+) pkt", "tc qdisc del dev wan root")]
+    [InlineData(
+        "a rule at the egress hook",
+        "nft 'add table netdev foreign; add chain netdev foreign c { type filter hook egress device wan priority 0; }; add rule netdev foreign c meta protocol { ip, ip6, arp } counter'",
+        "nft list table netdev foreign",
+        @"counter packets (\d+)",
+        "nft delete table netdev foreign")]
+    public void What_looks_at_what_leaves_a_link_sees_all_of_it(string what, string begin, string look, string pattern, string end) => Play(pair, () =>
+    {
+        Host left = pair.Net.Left;
+        long Sent() => long.Parse(left.Shell("cat /sys/class/net/wan/statistics/tx_packets"), System.Globalization.CultureInfo.InvariantCulture);
+        long Seen() => long.Parse(Regex.Match(left.Shell(look), pattern).Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+        Tunnel(Gateways.LeftAddress, Gateways.RightAddress);
+        Flow(() =>
+        {
+            WaitFor(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames);
+            left.Shell(begin);
+            WaitForNot(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames);
+        });
+        AssertAllArrive();
+        (long sent, long seen) = (Sent(), Seen());
+        Flow(() => { });
+        AssertAllArrive();
+        Assert.True(Sent() - sent > 100, "nothing was sent");
+        Assert.Equal((what, Sent() - sent), (what, Seen() - seen));
+        Flow(() =>
+        {
+            left.Shell(end);
+            WaitFor(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames);
+        });
+        AssertAllArrive();
+        pair.Flush();
+    });
+
+    [Fact]
+    public void Tcpdump_sees_all_esp_that_leaves_from_a_moment_behind_its_start_on() => Play(pair, () =>
+    {
+        Host left = pair.Net.Left;
+        Tunnel(Gateways.LeftAddress, Gateways.RightAddress);
+        Flow(() => WaitFor(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames));
+        AssertAllArrive();
+        string file = Path.Combine(pair.Net.Lab.Folder, $"{Guid.NewGuid():N}.pcap");
+        BackgroundProcess tcpdump = left.Start(
+            "tcpdump-leaving", [Toolbox.Find("tcpdump"), "-n", "-i", "wan", "-Q", "out", "-s", "64", "-B", "65536", "-U", "--immediate-mode", "-Z", "root", "-w", file, "esp"]);
+        WaitForNot(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames);
+        long before = Packets(pair.LeftDaemon, left, "0x00001001");
+        Flow(() => { });
+        AssertAllArrive();
+        long sent = Packets(pair.LeftDaemon, left, "0x00001001") - before;
+        Wait.Until(() => Pcap.Read(file).Count >= sent, $"tcpdump has written {sent} packets");
+        Assert.Equal(sent, Pcap.Read(file).Count);
+        tcpdump.Signal("INT");
+        Flow(() => WaitFor(pair.LeftDaemon, left, $"to {Gateways.RightAddress}", Frames));
         AssertAllArrive();
         pair.Flush();
     });
@@ -110,18 +168,23 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
     });
 
     [Fact]
-    public void A_daemon_that_is_killed_leaves_no_rule_that_drops_esp()
+    public void A_daemon_that_is_killed_leaves_nothing_that_takes_esp()
     {
-        using ManualPair own = new();
+        using ManualPair own = NewPair();
         Play(own.Net.Lab, () =>
         {
             Tunnel(own, Gateways.LeftAddress, Gateways.RightAddress);
             Flow(own, () => WaitFor(own.RightDaemon, own.Net.Right, $"from {Gateways.LeftAddress} to {Gateways.RightAddress}", Direct));
-            Assert.Contains("table netdev xfrmd-direct", own.Net.Right.Do(Toolbox.Find("nft"), "list", "tables"), StringComparison.Ordinal);
             own.RightDaemon.Process.Signal("KILL");
             Wait.Until(() => !own.Net.Right.Do(Toolbox.Find("nft"), "list", "tables").Contains("netdev", StringComparison.Ordinal), "the table goes with the daemon");
+            Nft(own.Net.Right, "add table inet foreign\nadd chain inet foreign c { type filter hook prerouting priority -400; }\nadd rule inet foreign c meta l4proto esp counter");
+            own.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
+            Assert.True(Counted(own.Net.Right) > 0, "ESP reaches netfilter again");
         });
     }
+
+    /// <summary>Another one of the same kind.</summary>
+    protected abstract ManualPair NewPair();
 
     private void Tunnel(string left, string right) => Tunnel(pair, left, right);
 
@@ -188,14 +251,17 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
         return status.RootElement.GetProperty("sas").EnumerateArray().Single(sa => sa.GetProperty("spi").GetString() == spi).GetProperty("packets").GetInt64();
     }
 
-    private static void WaitFor(XfrmdDaemon daemon, Host host, string path, string how) => Wait.Until(
-        () =>
-        {
-            using JsonDocument status = JsonDocument.Parse(host.Do(Toolbox.Xfrmd, "status", "--socket", daemon.Socket, "--json"));
-            return status.RootElement.GetProperty("rawEsp").EnumerateArray().Any(line => line.GetString()!.StartsWith($"{path}: {how}", StringComparison.Ordinal));
-        },
-        $"{host.Name}: raw ESP {path}: {how}",
-        TimeSpan.FromSeconds(60));
+    private static void WaitFor(XfrmdDaemon daemon, Host host, string path, string how) =>
+        Wait.Until(() => Goes(daemon, host, path, how), $"{host.Name}: raw ESP {path}: {how}", TimeSpan.FromSeconds(60));
+
+    private static void WaitForNot(XfrmdDaemon daemon, Host host, string path, string how) =>
+        Wait.Until(() => !Goes(daemon, host, path, how), $"{host.Name}: raw ESP {path} no longer: {how}", TimeSpan.FromSeconds(60));
+
+    private static bool Goes(XfrmdDaemon daemon, Host host, string path, string how)
+    {
+        using JsonDocument status = JsonDocument.Parse(host.Do(Toolbox.Xfrmd, "status", "--socket", daemon.Socket, "--json"));
+        return status.RootElement.GetProperty("rawEsp").EnumerateArray().Any(line => line.GetString()!.StartsWith($"{path}: {how}", StringComparison.Ordinal));
+    }
 
     private static void Nft(Host host, string lines) => Command.Run(host.Inside([Toolbox.Find("nft"), "-f", "-"]), lines + "\n").OrFail();
 
@@ -204,4 +270,18 @@ public sealed partial class DirectPathTests(ManualPair pair, ITestOutputHelper o
 
     [GeneratedRegex(@"counter packets (\d+)")]
     private static partial Regex PacketCount();
+}
+
+/// <summary>With all that root may.</summary>
+[Collection(Alone.Name)]
+public sealed class DirectPathTests(ManualPair pair, ITestOutputHelper output) : DirectPathScenarios(pair, "directly (eBPF)", output), IClassFixture<ManualPair>
+{
+    protected override ManualPair NewPair() => new();
+}
+
+/// <summary>As in a container, where no program of eBPF may be loaded: rings of AF_PACKET, and netfilter behind them.</summary>
+[Collection(Alone.Name)]
+public sealed class DirectPathInContainerTests(ContainedPair pair, ITestOutputHelper output) : DirectPathScenarios(pair, "directly", output), IClassFixture<ContainedPair>
+{
+    protected override ManualPair NewPair() => new ContainedPair();
 }

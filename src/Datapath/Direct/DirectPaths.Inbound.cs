@@ -23,7 +23,7 @@ public sealed partial class DirectPaths
     private DirectReceiver? _receiver;
     private DirectRules? _rules;
     private long? _changedAt;
-    private bool _isSettling, _rulesFail;
+    private bool _isSettling, _rulesFail, _mayTake = true;
 
     /// <summary>Who reads the rings. To be called before the receiver's thread starts.</summary>
     internal void Attach(DirectReceiver receiver)
@@ -67,7 +67,7 @@ public sealed partial class DirectPaths
                 }
                 those.Add(pair);
             }
-            string said = obstacle is null ? "directly" : "raw socket: " + obstacle;
+            string said = obstacle is not null ? "raw socket: " + obstacle : Takes(ifindex) ? "directly (eBPF)" : "directly";
             if (said != how)
             {
                 news.Add((pair, how, said));
@@ -126,6 +126,8 @@ public sealed partial class DirectPaths
             : "its interface is no Ethernet that stands for itself";
     }
 
+    private bool Takes(int ifindex) => _rings.TryGetValue(ifindex, out Ring? ring) ? ring.Taking is not null : _mayTake;
+
     private bool IsOther(Dictionary<int, HashSet<DirectPair>> goal) =>
         _rings.Values.Count(r => r.Pairs.Count > 0) != goal.Count
         || goal.Any(g => !_rings.TryGetValue(g.Key, out Ring? ring) || !ring.Pairs.SetEquals(g.Value));
@@ -143,13 +145,8 @@ public sealed partial class DirectPaths
         {
             foreach (int ifindex in goal.Keys.Where(i => !_rings.ContainsKey(i)))
             {
-                PacketRing frames = NetworkNamespace.Run(_netns, () =>
-                {
-                    PacketRing opened = new();
-                    opened.Bind(ifindex);
-                    return opened;
-                });
-                Ring ring = new(links[ifindex].Name, new RingArrivalPort(frames, receiver.Filter));
+                ILinkRing opened = NetworkNamespace.Run(_netns, () => OpenRing(ifindex));
+                Ring ring = new(links[ifindex].Name, new RingArrivalPort(opened, receiver.Filter), opened as TakingRing);
                 _rings.Add(ifindex, ring);
                 receiver.Thread.Post(() => receiver.Add(ring.Port));
             }
@@ -166,12 +163,12 @@ public sealed partial class DirectPaths
             ring.Port.Pairs = [.. ring.Port.Pairs.Union(wanted)];
             ring.Next = wanted;
         }
-        int errno = _rules!.Write([.. _rings.Values.Where(r => r.Next.Count > 0).Select(r => (r.Device, (IReadOnlyCollection<DirectPair>)r.Next))]);
+        int errno = _rules!.Write([.. _rings.Values.Where(r => r.Taking is null && r.Next.Count > 0).Select(r => (r.Device, (IReadOnlyCollection<DirectPair>)r.Next))]);
         if (errno == 0)
         {
             foreach (Ring ring in _rings.Values)
             {
-                ring.Pairs = ring.Next;
+                ring.Change();
             }
         }
         else
@@ -223,6 +220,9 @@ public sealed partial class DirectPaths
         return done.Wait(AnswerTime);
     }
 
+    /// <summary>The sockets of rings, that look at links for us.</summary>
+    private ulong[] OurLinkReaders() => [.. _rings.Values.Where(static r => r.Taking is null).Select(static r => FileNumber.Of(r.Port.Ring.Handle))];
+
     private void DisposeInbound()
     {
         _rules?.Dispose();
@@ -233,15 +233,52 @@ public sealed partial class DirectPaths
         _rings.Clear();
     }
 
-    private sealed class Ring(string device, RingArrivalPort port)
+    /// <summary>One that takes what it has, where the kernel can and we may; else one beside which netfilter drops.</summary>
+    private ILinkRing OpenRing(int ifindex)
+    {
+        if (_mayTake)
+        {
+            try
+            {
+                return new TakingRing(ifindex);
+            }
+            catch (LinuxException e)
+            {
+                _mayTake = false;
+                _logger.CannotTake(e.Message);
+            }
+        }
+        PacketRing ring = new();
+        ring.Bind(ifindex);
+        return ring;
+    }
+
+    private sealed class Ring(string device, RingArrivalPort port, TakingRing? taking)
     {
         public string Device => device;
 
         public RingArrivalPort Port => port;
 
-        /// <summary>What netfilter drops.</summary>
+        /// <summary>The same that the port reads, where it takes by itself; null: netfilter drops what it had.</summary>
+        public TakingRing? Taking => taking;
+
+        /// <summary>What reaches no raw socket.</summary>
         public HashSet<DirectPair> Pairs { get; set; } = [];
 
         public HashSet<DirectPair> Next { get; set; } = [];
+
+        /// <summary>What is next is in force; a ring that takes by itself begins and ends here.</summary>
+        public void Change()
+        {
+            foreach (DirectPair pair in taking is null ? [] : Next.Except(Pairs))
+            {
+                taking!.Take([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]);
+            }
+            foreach (DirectPair pair in taking is null ? [] : Pairs.Except(Next))
+            {
+                taking!.Leave([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]);
+            }
+            Pairs = Next;
+        }
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Datapath.Engine;
 using Xfrmd.Kernel;
+using Xfrmd.Linux;
 using Xfrmd.Linux.Packets;
 using Xfrmd.Linux.Process;
 using Xfrmd.Linux.Routing;
@@ -21,12 +22,15 @@ public sealed partial class DirectPaths : IDisposable
     private static readonly TimeProvider Time = TimeProvider.System;
     private readonly SafeFileHandle _netns;
     private readonly uint _mark;
+    private readonly int _sendBuffer;
     private readonly string[] _tables;
     private readonly ILogger _logger;
     private readonly NetworkSurvey _survey;
     private readonly NetworkWatch _watch;
     private readonly WorkerThread _thread;
     private readonly ConcurrentDictionary<OuterAddress, string> _wanted = new();
+    private readonly ConcurrentQueue<(DirectSender Sender, int Ifindex)> _frameWants = new();
+    private readonly HashSet<int> _frameLinks = [];
     private volatile DirectSnapshot _snapshot = DirectSnapshot.Nothing;
     private readonly Lock _looking = new();
     private int _changes;
@@ -34,11 +38,12 @@ public sealed partial class DirectPaths : IDisposable
 
     /// <param name="netns">The network namespace; stays the caller's and open for as long as this lives.</param>
     /// <param name="mark">The mark of protected packets.</param>
+    /// <param name="sendBuffer">Bytes of protected packets that may be on their way to a link.</param>
     /// <param name="table">The netfilter table of ours.</param>
     /// <param name="logger">Where it is told.</param>
-    public DirectPaths(SafeFileHandle netns, uint mark, string table, ILogger logger)
+    public DirectPaths(SafeFileHandle netns, uint mark, int sendBuffer, string table, ILogger logger)
     {
-        (_netns, _mark, _tables, _logger) = (netns, mark, [table, table + "-direct"], logger);
+        (_netns, _mark, _sendBuffer, _tables, _logger) = (netns, mark, sendBuffer, [table, table + "-direct"], logger);
         (_survey, _watch) = NetworkNamespace.Run(netns, () => (new NetworkSurvey(), new NetworkWatch()));
         ReadyWait? wait = null;
         _thread = new WorkerThread(
@@ -91,6 +96,13 @@ public sealed partial class DirectPaths : IDisposable
         }
     }
 
+    /// <summary>Many packets of a worker leave by this link.</summary>
+    internal void WantFrames(DirectSender sender, int ifindex)
+    {
+        _frameWants.Enqueue((sender, ifindex));
+        _thread.Wake.Set();
+    }
+
     /// <summary>Workers are about to end: nothing is asked of them any more. They may still ask.</summary>
     public void Quiesce()
     {
@@ -120,8 +132,15 @@ public sealed partial class DirectPaths : IDisposable
         }
         uint generation = _watch.NetfilterGeneration();
         ForeignHooks hooks = generation == 0 ? ForeignHooks.Unknown : _survey.ReadHooks(_tables);
-        (bool legacy, int readers4, int readers6) = NetworkNamespace.Run(
-            _netns, () => (NetworkSurvey.HasLegacyTables(), NetworkSurvey.CountRawSockets(false, IpProtocol.Esp), NetworkSurvey.CountRawSockets(true, IpProtocol.Esp)));
+        int packetSockets = _watch.PacketSockets();
+        List<(DirectSender Sender, int Ifindex)> wants = [];
+        while (_frameWants.TryDequeue(out (DirectSender Sender, int Ifindex) want))
+        {
+            wants.Add(want);
+            _frameLinks.Add(want.Ifindex);
+        }
+        (bool legacy, int[] frameLinks, int readers4, int readers6) = NetworkNamespace.Run(
+            _netns, () => (NetworkSurvey.HasLegacyTables(), FrameLinks(hooks), NetworkSurvey.CountRawSockets(false, IpProtocol.Esp), NetworkSurvey.CountRawSockets(true, IpProtocol.Esp)));
         if (legacy)
         {
             hooks |= ForeignHooks.Input | ForeignHooks.Output;
@@ -134,22 +153,23 @@ public sealed partial class DirectPaths : IDisposable
         {
             string? obstacle = (hooks & (ForeignHooks.Output | ForeignHooks.Unknown)) != 0 ? "others have netfilter rules on the way out"
                 : !(destination.Family == AddressFamily.Inet ? plain4 : plain6) ? "a routing rule selects by more than addresses and marks"
-                : TryRoute(destination, links, before, neighbours, routes);
+                : TryRoute(destination, links, frameLinks, before, neighbours, routes);
             string said = obstacle ?? "";
-            string now = said.Length > 0 ? "raw socket: " + said : "directly";
+            string now = said.Length > 0 ? "raw socket: " + said : routes[destination].TakesFrames ? "directly, past the link's queue (AF_XDP)" : "directly";
             if (now != how)
             {
                 _wanted[destination] = now;
                 Tell(destination, said);
             }
         }
-        _snapshot = new DirectSnapshot(covers, generation, neighbours, routes);
+        _snapshot = new DirectSnapshot(covers, generation, routes.Values.Any(static r => r.TakesFrames) ? packetSockets : -1, neighbours, routes);
+        OfferFrames(wants, routes.Values);
         LookInbound(hooks, links, plain4, plain6, (readers4 > 1, readers6 > 1));
     }
 
     /// <summary>Adds the route of a destination; else says why there is none.</summary>
     private string? TryRoute(
-        in OuterAddress destination, Dictionary<int, LinkFacts> links, DirectSnapshot before, HashSet<NeighbourKey> neighbours, Dictionary<OuterAddress, DirectRoute> routes)
+        in OuterAddress destination, Dictionary<int, LinkFacts> links, int[] frameLinks, DirectSnapshot before, HashSet<NeighbourKey> neighbours, Dictionary<OuterAddress, DirectRoute> routes)
     {
         byte[] bytes = destination.Bytes();
         if (_survey.FindRoute(bytes, default, _mark) is not { IsUnicast: true } route)
@@ -167,11 +187,36 @@ public sealed partial class DirectPaths : IDisposable
             return "its neighbour is not known yet";
         }
         byte[] address = new byte[LinkAddress.Size];
-        LinkAddress.Write(address, destination.Family == AddressFamily.Inet ? LinkAddress.ProtocolIpv4 : LinkAddress.ProtocolIpv6, route.Ifindex, neighbour.Station);
-        routes[destination] = before.Routes.TryGetValue(destination, out DirectRoute? last) && last.Equals(address, link.Mtu, neighbour.IsDoubtful)
+        ushort protocol = destination.Family == AddressFamily.Inet ? LinkAddress.ProtocolIpv4 : LinkAddress.ProtocolIpv6;
+        LinkAddress.Write(address, protocol, route.Ifindex, neighbour.Station);
+        byte[] header = frameLinks.Contains(route.Ifindex) && link is { HasNoQueue: true, Station.Length: LinkAddress.StationLength }
+            ? [.. neighbour.Station, .. link.Station, (byte)(protocol >> 8), (byte)protocol]
+            : [];
+        routes[destination] = before.Routes.TryGetValue(destination, out DirectRoute? last) && last.Equals(address, header, link.Mtu, neighbour.IsDoubtful)
             ? last
-            : new DirectRoute(address, link.Mtu, neighbour.IsDoubtful);
+            : new DirectRoute(address, header, route.Ifindex, link.Mtu, neighbour.IsDoubtful);
         return null;
+    }
+
+    /// <summary>Of the links by which many packets leave those where nobody would see that they pass by the link's queue.</summary>
+    private int[] FrameLinks(ForeignHooks hooks) =>
+        _frameLinks.Count == 0 || (hooks & (ForeignHooks.Egress | ForeignHooks.Unknown)) != 0 || NetworkSurvey.HasLinkReaders(OurLinkReaders())
+            ? []
+            : [.. _frameLinks.Where(static ifindex => !NetworkSurvey.HasEgressPrograms(ifindex))];
+
+    private void OfferFrames(List<(DirectSender Sender, int Ifindex)> wants, IReadOnlyCollection<DirectRoute> routes)
+    {
+        foreach ((DirectSender sender, int ifindex) in wants.Where(w => routes.Any(r => r.Ifindex == w.Ifindex && r.TakesFrames)))
+        {
+            try
+            {
+                sender.Offer(NetworkNamespace.Run(_netns, () => new FrameSender(ifindex, _mark, _sendBuffer)));
+            }
+            catch (LinuxException e)
+            {
+                _logger.CannotSendFrames(e.Message);
+            }
+        }
     }
 
     private void Tell(in OuterAddress destination, string obstacle)

@@ -15,7 +15,7 @@ internal sealed class DirectReceiver(WorkerThread thread, InboundPorts ports, In
 
     public WorkerThread Thread => thread;
 
-    public void Remove(RingArrivalPort port) => ports.Remove(port.Ring.Socket);
+    public void Remove(RingArrivalPort port) => ports.Remove(port.Ring.Handle);
 
     public TwiceFilter Filter => filter;
 
@@ -37,7 +37,7 @@ internal sealed class DirectReceiver(WorkerThread thread, InboundPorts ports, In
     public void Add(RingArrivalPort port)
     {
         RunDry();
-        ports.AddFirst(port.Ring.Socket, port);
+        ports.AddFirst(port.Ring.Handle, port);
     }
 
     private void RunDry()

@@ -4,7 +4,8 @@ namespace Xfrmd.Datapath.Direct;
 
 /// <summary>
 /// One worker's view of <see cref="DirectPaths"/>: it hears of changes itself, before it uses what was found before them. The notifications
-/// of rtnetlink are looked at before each batch; the generation of nf_tables, a question of a microsecond, once in a millisecond.
+/// of rtnetlink are looked at before each batch; the generation of nf_tables, a question of a microsecond, once in a millisecond, as
+/// how many look at links.
 /// </summary>
 /// <param name="paths">Who looks at the network.</param>
 /// <param name="watch">This worker's own; owned.</param>
@@ -67,7 +68,7 @@ public sealed class DirectView(DirectPaths paths, NetworkWatch watch) : IDisposa
         else if (snapshot.Covers >= _needed && (_generationAt == long.MinValue || now - _generationAt >= _millisecond))
         {
             _generationAt = now;
-            if (watch.NetfilterGeneration() != snapshot.Generation)
+            if (watch.NetfilterGeneration() != snapshot.Generation || (snapshot.PacketSockets >= 0 && watch.PacketSockets() != snapshot.PacketSockets))
             {
                 _needed = paths.Invalidate();
             }

@@ -87,6 +87,13 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
         {
             _pause.Sleep(Math.Max(_rate.PauseMicroseconds, _outboundRate.PauseMicroseconds));
         }
+        if (!isBusy)
+        {
+            foreach ((_, IArrivalPort port) in _ports)
+            {
+                port.PrepareWait();
+            }
+        }
         uint ready = _wait.Wait(isBusy ? 0 : Patience(worker, joined));
         worker.Expire();
         bool arrived = (ready & ((2u << _ports.Count) - 2)) != 0;   // the wake event is before the ports, the device behind them

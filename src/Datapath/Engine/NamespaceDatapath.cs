@@ -126,7 +126,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         StartHostThread(_local, new ForwardingMirror(routes));
         if (_options.Direct)
         {
-            _direct = new DirectPaths(_netns, BypassMark, _options.Steering.TableName, _logger);
+            _direct = new DirectPaths(_netns, BypassMark, _options.SendBuffer, _options.Steering.TableName, _logger);
         }
         _steering = NetfilterSteering.Start(_netns, _space.Spd, _options.Steering, _logger);
         _space.Observers.Add(_steering);
@@ -248,7 +248,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         int number = _devices.Length + 1;
         DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M, device.Sockets);
         CaptureTap tap = Captures.AddTap();
-        DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct.View());
+        DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct);
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
         OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap);
         // The first device is the ordinary one. The inbound worker joins in with that alone: another (of an if_id, or of a policy's mark) has a worker of its own.

@@ -12,4 +12,9 @@ public interface IArrivalPort
     /// <param name="arrival">How it came.</param>
     /// <param name="segmentSize">Size of each datagram in it but the last; 0: it is one.</param>
     bool TryGet(int index, out PacketSlot slot, out Arrival arrival, out int segmentSize);
+
+    /// <summary>Its reader is about to wait until something comes.</summary>
+    void PrepareWait()
+    {
+    }
 }

@@ -6,10 +6,10 @@ using Xfrmd.Wire;
 
 namespace Xfrmd.Datapath.Ports;
 
-/// <summary>ESP of known pairs of addresses from the ring of a link. What it takes a netfilter rule keeps from the raw sockets (<see cref="DirectRules"/>).</summary>
+/// <summary>ESP of known pairs of addresses from the ring of a link. What it takes is kept from the raw sockets by the ring itself or a netfilter rule (<see cref="DirectRules"/>).</summary>
 /// <param name="ring">Owned.</param>
 /// <param name="filter">Shared with the raw sockets' ports.</param>
-public sealed class RingArrivalPort(PacketRing ring, TwiceFilter filter) : IArrivalPort, IDisposable
+public sealed class RingArrivalPort(ILinkRing ring, TwiceFilter filter) : IArrivalPort, IDisposable
 {
     public const int Capacity = 128;
     private const int Stride = PacketSlot.Headroom + 2048 + PacketSlot.Tailroom;
@@ -21,7 +21,7 @@ public sealed class RingArrivalPort(PacketRing ring, TwiceFilter filter) : IArri
     private DirectPair _last;
     private long _usedAt = TimeProvider.System.GetTimestamp();
 
-    public PacketRing Ring => ring;
+    public ILinkRing Ring => ring;
 
     /// <summary>Whose packets are taken; all others are the raw sockets'. Replaced by any thread, never changed.</summary>
     public HashSet<DirectPair> Pairs
@@ -32,6 +32,8 @@ public sealed class RingArrivalPort(PacketRing ring, TwiceFilter filter) : IArri
 
     /// <summary>When it last had packets.</summary>
     public long UsedAt => Volatile.Read(ref _usedAt);
+
+    public void PrepareWait() => ring.PrepareWait();
 
     public int Receive()
     {

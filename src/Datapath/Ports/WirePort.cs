@@ -18,13 +18,16 @@ public sealed class WirePort : IWirePort
 {
     private const int MaxMessages = 128, MaxSegments = 64, MaxDatagram = 65000;
     private const int EMSGSIZE = 90, EINVAL = 22, ENOBUFS = 105;
-    private const int UdpDport = 2;
+    private const int UdpDport = 2, ManyPackets = 32;
     private readonly SafeFileHandle _rawV4;
     private readonly SafeFileHandle? _rawV6;
     private readonly UdpEncapSockets _udpSockets;
     private readonly SteeringMarks _marks;
     private readonly CaptureTap? _tap;
     private readonly DirectSender? _direct;
+    private DirectRoute? _lastRoute;
+    private FrameSender? _frames;
+    private bool _framesAreFull;
     private readonly PacketSlot[] _directPackets = new PacketSlot[MaxMessages];
     private readonly SendBatch _batchDirect = new(MaxMessages, MaxMessages);
     private readonly SendBatch _batchV4 = new(MaxMessages, MaxMessages);
@@ -106,6 +109,19 @@ public sealed class WirePort : IWirePort
 
     private void AddDirect(in PacketSlot packet, DirectRoute route)
     {
+        if (route != _lastRoute)
+        {
+            SendFrames();
+            (_lastRoute, _frames) = (route, _direct!.Frames(route));
+        }
+        if (_frames is { } frames && !_framesAreFull)
+        {
+            if (frames.TryAdd(packet.Span, route.FrameHeader))
+            {
+                return;
+            }
+            _framesAreFull = true;   // no packet of this batch goes before one that is behind it
+        }
         if (!_batchDirect.HasRoom)
         {
             SendDirect();
@@ -115,8 +131,21 @@ public sealed class WirePort : IWirePort
         _batchDirect.Append(packet.Buffer, packet.Offset, packet.Length);
     }
 
+    private void SendFrames()
+    {
+        if (_frames?.Send() > 0)
+        {
+            // They wait for the next batch, behind those of a link that is not what it was.
+            _direct!.View.Distrust();
+        }
+    }
+
     private void SendDirect()
     {
+        if (_batchDirect.Count >= ManyPackets)
+        {
+            _direct!.WantFrames(_lastRoute!);
+        }
         bool failed = false;
         for (int sent = 0; sent < _batchDirect.Count;)
         {
@@ -152,6 +181,8 @@ public sealed class WirePort : IWirePort
         if (_direct is not null)
         {
             SendDirect();
+            SendFrames();
+            (_lastRoute, _frames, _framesAreFull) = (null, null, false);
             _direct.View.EndBatch();
         }
         FlushRaw(v4: true);

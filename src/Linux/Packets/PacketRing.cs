@@ -11,7 +11,7 @@ namespace Xfrmd.Linux.Packets;
 /// A TPACKET_V2 ring (uapi/linux/if_packet.h): the ESP that arrives on one link for this host, as the link delivers it, before netfilter and
 /// routing have seen it. One reader.
 /// </summary>
-public sealed unsafe class PacketRing : IDisposable
+public sealed unsafe class PacketRing : ILinkRing
 {
     private const ushort AF_PACKET = 17;
     private const int SOL_PACKET = 263, PACKET_RX_RING = 5, PACKET_VERSION = 10, PACKET_IGNORE_OUTGOING = 23, TPACKET_V2 = 1;
@@ -52,7 +52,7 @@ public sealed unsafe class PacketRing : IDisposable
         }
     }
 
-    public SafeFileHandle Socket => _socket;
+    public SafeFileHandle Handle => _socket;
 
     /// <summary>A packet whose IP header says less than this (IPv4: in all, IPv6: behind the header) fits a frame; its low byte is 0, so that the high byte tells.</summary>
     public const int LengthLimit = 0x700;
@@ -66,7 +66,6 @@ public sealed unsafe class PacketRing : IDisposable
         Libc.Check(bind((int)_socket.DangerousGetHandle(), (sockaddr*)address, LinkAddress.Size), "bind(AF_PACKET)");
     }
 
-    /// <summary>The next packet from its IP header on, or what of it fits a frame; empty: it was nothing for this host. False: none waits.</summary>
     public bool TryPeek(out ReadOnlySpan<byte> packet)
     {
         byte* frame = _frames + ((long)_next * FrameSize);
@@ -86,11 +85,15 @@ public sealed unsafe class PacketRing : IDisposable
         return true;
     }
 
-    /// <summary>Gives the frame of the packet back.</summary>
     public void Release()
     {
         Volatile.Write(ref Unsafe.AsRef<uint>(_frames + ((long)_next * FrameSize) + StatusAt), 0);
         _next = (_next + 1) % FrameCount;
+    }
+
+    public void PrepareWait()
+    {
+        // The kernel knows who waits.
     }
 
     public void Dispose()

@@ -15,6 +15,9 @@ public enum ForeignHooks
     /// <summary>Ingress of a device.</summary>
     Ingress = 4,
 
+    /// <summary>Egress of a device.</summary>
+    Egress = 16,
+
     /// <summary>It could not be found out.</summary>
     Unknown = 8,
 }

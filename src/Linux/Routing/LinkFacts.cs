@@ -25,6 +25,12 @@ public sealed record LinkFacts
     /// <summary>A qdisc looks at what comes in (ingress, clsact).</summary>
     public bool HasIngressQdisc { get; init; }
 
+    /// <summary>Its own station.</summary>
+    public byte[] Station { get; init; } = [];
+
+    /// <summary>It hands packets to the device at once: no queueing discipline that one could see.</summary>
+    public bool HasNoQueue { get; init; }
+
     /// <summary>An Ethernet that carries packets of this host and resolves neighbours.</summary>
     public bool IsEthernet => Type == ARPHRD_ETHER && (Flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING)
         && (Flags & (IFF_LOOPBACK | IFF_POINTOPOINT | IFF_NOARP)) == 0 && !HasMaster;

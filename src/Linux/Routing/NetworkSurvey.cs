@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Xfrmd.Linux.Bpf;
 
 namespace Xfrmd.Linux.Routing;
 
@@ -12,7 +13,7 @@ public sealed class NetworkSurvey : IDisposable
 {
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_GETROUTE = 26, RTM_NEWNEIGH = 28, RTM_GETNEIGH = 30,
         RTM_NEWRULE = 32, RTM_GETRULE = 34, RTM_NEWQDISC = 36, RTM_GETQDISC = 38;
-    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
+    private const ushort IFLA_ADDRESS = 1, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
     private const ushort RTA_DST = 1, RTA_SRC = 2, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_MULTIPATH = 9, RTA_MARK = 16, RTA_VIA = 18, RTA_ENCAP = 22, RTA_NH_ID = 30;
     private const ushort NDA_DST = 1, NDA_LLADDR = 2, TCA_KIND = 1;
     private const ushort FRA_DST = 1, FRA_SRC = 2, FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6, FRA_FWMARK = 10, FRA_SUPPRESS_IFGROUP = 13,
@@ -20,7 +21,7 @@ public sealed class NetworkSurvey : IDisposable
     private const ushort NFT_MSG_NEWCHAIN = (10 << 8) | 3, NFT_MSG_GETCHAIN = (10 << 8) | 4;
     private const ushort NFTA_CHAIN_TABLE = 1, NFTA_CHAIN_HOOK = 4, NFTA_CHAIN_POLICY = 5, NFTA_CHAIN_USE = 6, NFTA_HOOK_HOOKNUM = 1;
     private const byte NFPROTO_INET = 1, NFPROTO_IPV4 = 2, NFPROTO_NETDEV = 5, NFPROTO_IPV6 = 10;
-    private const uint NF_ACCEPT = 1, NF_INET_INGRESS = 5;
+    private const uint NF_ACCEPT = 1, NF_INET_INGRESS = 5, NF_NETDEV_INGRESS = 0, TC_H_ROOT = 0xFFFFFFFF;
     private const uint RTM_F_FIB_MATCH = 0x2000, RTEXT_FILTER_SKIP_STATS = 8;
     private const byte AF_INET = 2, AF_INET6 = 10;
     private const int NfHeaderSize = 4, EAFNOSUPPORT = 97, EOPNOTSUPP = 95;
@@ -76,6 +77,7 @@ public sealed class NetworkSurvey : IDisposable
             LinkHeader header = MemoryMarshal.Read<LinkHeader>(reply.Body);
             links[header.Index] = new LinkFacts
             {
+                Station = reply.Attribute(size, IFLA_ADDRESS).ToArray(),
                 Name = NetlinkReply.Text(reply.Attribute(size, IFLA_IFNAME)),
                 Type = header.Type,
                 Flags = header.Flags,
@@ -88,12 +90,12 @@ public sealed class NetworkSurvey : IDisposable
                 lower.Add((int)link);
             }
         });
-        HashSet<int> watched = ReadIngressQdiscs();
-        foreach (int index in lower.Union(watched))
+        (HashSet<int> watched, HashSet<int> queueless) = ReadQdiscs();
+        foreach (int index in lower.Union(watched).Union(queueless))
         {
             if (links.TryGetValue(index, out LinkFacts? facts))
             {
-                links[index] = facts with { HasUpper = lower.Contains(index), HasIngressQdisc = watched.Contains(index) };
+                links[index] = facts with { HasUpper = lower.Contains(index), HasIngressQdisc = watched.Contains(index), HasNoQueue = queueless.Contains(index) && !watched.Contains(index) };
             }
         }
         return links;
@@ -151,6 +153,19 @@ public sealed class NetworkSurvey : IDisposable
             : 0;
     }
 
+    /// <summary>Whether a packet socket of the calling thread's namespace sees all that passes on its links (ETH_P_ALL), as tcpdump's does.</summary>
+    /// <param name="ours">Inodes of those that do not count.</param>
+    public static bool HasLinkReaders(IReadOnlyCollection<ulong> ours)
+    {
+        const int ProtocolColumn = 3, InodeColumn = 8;
+        return File.Exists(NetworkWatch.PacketSocketsPath) && File.ReadLines(NetworkWatch.PacketSocketsPath).Any(
+            line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is { Length: > InodeColumn } columns && columns[ProtocolColumn] == "0003"
+                && !(ulong.TryParse(columns[InodeColumn], CultureInfo.InvariantCulture, out ulong inode) && ours.Contains(inode)));
+    }
+
+    /// <summary>Whether programs of eBPF look at what leaves by a link of the calling thread's namespace, or may.</summary>
+    public static bool HasEgressPrograms(int ifindex) => BpfCalls.CountAttached(ifindex, BpfCalls.TcxEgress) != 0;
+
     public void Dispose()
     {
         _netlink.Dispose();
@@ -159,7 +174,8 @@ public sealed class NetworkSurvey : IDisposable
 
     private static ForeignHooks HookOf(byte family, uint hook) => (family, hook) switch
     {
-        (NFPROTO_NETDEV, 0) or (NFPROTO_INET, NF_INET_INGRESS) => ForeignHooks.Ingress,
+        (NFPROTO_NETDEV, NF_NETDEV_INGRESS) or (NFPROTO_INET, NF_INET_INGRESS) => ForeignHooks.Ingress,
+        (NFPROTO_NETDEV, _) => ForeignHooks.Egress,
         (NFPROTO_INET or NFPROTO_IPV4 or NFPROTO_IPV6, (uint)NetfilterHook.Prerouting or (uint)NetfilterHook.LocalIn) => ForeignHooks.Input,
         (NFPROTO_INET or NFPROTO_IPV4 or NFPROTO_IPV6, (uint)NetfilterHook.LocalOut or (uint)NetfilterHook.Postrouting) => ForeignHooks.Output,
         _ => ForeignHooks.None,
@@ -219,19 +235,22 @@ public sealed class NetworkSurvey : IDisposable
         return errno == 0 ? found : null;
     }
 
-    private HashSet<int> ReadIngressQdiscs()
+    /// <summary>Links where a qdisc looks at what comes in, and those that have no other than the one that does nothing.</summary>
+    private (HashSet<int> Watched, HashSet<int> Queueless) ReadQdiscs()
     {
-        HashSet<int> links = [];
+        HashSet<int> watched = [], queueless = [];
         Begin(RTM_GETQDISC, NetlinkConstants.NLM_F_DUMP, default(TrafficControlHeader));
         _ = End(reply =>
         {
             int size = Marshal.SizeOf<TrafficControlHeader>();
-            if (reply.Type == RTM_NEWQDISC && reply.Body.Length >= size && NetlinkReply.Text(reply.Attribute(size, TCA_KIND)) is "ingress" or "clsact")
+            if (reply.Type == RTM_NEWQDISC && reply.Body.Length >= size)
             {
-                links.Add(MemoryMarshal.Read<TrafficControlHeader>(reply.Body).Ifindex);
+                TrafficControlHeader header = MemoryMarshal.Read<TrafficControlHeader>(reply.Body);
+                string kind = NetlinkReply.Text(reply.Attribute(size, TCA_KIND));
+                _ = kind is "ingress" or "clsact" ? watched.Add(header.Ifindex) : kind == "noqueue" && header.Parent == TC_H_ROOT && queueless.Add(header.Ifindex);
             }
         });
-        return links;
+        return (watched, queueless);
     }
 
     private static bool HasOnly(ReadOnlySpan<byte> attributes, ReadOnlySpan<ushort> known)

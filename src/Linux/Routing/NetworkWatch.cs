@@ -24,8 +24,11 @@ public sealed class NetworkWatch : IDisposable
     private readonly byte[] _question = PinnedArray.Create(HeaderSize + sizeof(uint));
     private readonly SafeFileHandle _netfilter;
 
+    private readonly SafeFileHandle? _packetSockets;
+
     public NetworkWatch()
     {
+        _packetSockets = File.Exists(PacketSocketsPath) ? File.OpenHandle(PacketSocketsPath) : null;
         Changes = Open(NetlinkConstants.NETLINK_ROUTE);
         _netfilter = Open(NetlinkConstants.NETLINK_NETFILTER);
         foreach (byte group in Groups)
@@ -37,6 +40,9 @@ public sealed class NetworkWatch : IDisposable
         MemoryMarshal.Write(_question.AsSpan(4), NFT_MSG_GETGEN);
         MemoryMarshal.Write(_question.AsSpan(6), NetlinkConstants.NLM_F_REQUEST);
     }
+
+    /// <summary>Who looks at links, of the calling thread's namespace.</summary>
+    internal const string PacketSocketsPath = "/proc/thread-self/net/packet";
 
     /// <summary>Readable when something has changed.</summary>
     public SafeFileHandle Changes { get; }
@@ -78,8 +84,21 @@ public sealed class NetworkWatch : IDisposable
         return generation.Length == sizeof(uint) ? BinaryPrimitives.ReadUInt32BigEndian(generation) : 0;
     }
 
+    /// <summary>How many packet sockets there are, ours included.</summary>
+    public int PacketSockets()
+    {
+        int count = 0;
+        long offset = 0;
+        for (int length; _packetSockets is not null && (length = RandomAccess.Read(_packetSockets, _message, offset)) > 0; offset += length)
+        {
+            count += _message.AsSpan(0, length).Count((byte)'\n');
+        }
+        return count;
+    }
+
     public void Dispose()
     {
+        _packetSockets?.Dispose();
         Changes.Dispose();
         _netfilter.Dispose();
     }

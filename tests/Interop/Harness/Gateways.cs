@@ -75,7 +75,8 @@ public sealed class Gateways : IDisposable
     public Host Wire { get; }
 
     /// <summary>A daemon on each gateway.</summary>
-    public (XfrmdDaemon Left, XfrmdDaemon Right) StartDaemons() => (new XfrmdDaemon(Left, Lab.Folder), new XfrmdDaemon(Right, Lab.Folder));
+    /// <param name="by">A program, with its options, that starts it in its own way.</param>
+    public (XfrmdDaemon Left, XfrmdDaemon Right) StartDaemons(params string[] by) => (new XfrmdDaemon(Left, Lab.Folder, by), new XfrmdDaemon(Right, Lab.Folder, by));
 
     /// <summary>Watches the wire: behind a router, its right side.</summary>
     public Wiretap Watch() => Middle == Middle.Bridge

@@ -1,17 +1,23 @@
 namespace Xfrmd.Interop.Harness;
 
 /// <summary>Two gateways with an xfrmd each and no IKE: keys come from <c>ip xfrm</c>.</summary>
-public sealed class ManualPair : IDisposable
+public class ManualPair : IDisposable
 {
     public const string Gcm128 = "aead rfc4106(gcm(aes)) 0x000102030405060708090a0b0c0d0e0f10111213 128";
     private const uint ToRight = 0x1001, ToLeft = 0x2002;
 
     public ManualPair()
+        : this([])
+    {
+    }
+
+    /// <param name="by">A program, with its options, that starts the daemons in its own way.</param>
+    protected ManualPair(string[] by)
     {
         Net = new Gateways();
         try
         {
-            (LeftDaemon, RightDaemon) = Net.StartDaemons();
+            (LeftDaemon, RightDaemon) = Net.StartDaemons(by);
         }
         catch
         {
@@ -55,7 +61,11 @@ public sealed class ManualPair : IDisposable
         RightDaemon.IpXfrmBatch(Net.Right, "policy flush\nstate flush");
     }
 
-    public void Dispose() => Net.Dispose();
+    public void Dispose()
+    {
+        Net.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     private static void AddPolicies(XfrmdDaemon daemon, Host host, string own, string peer, string ownNet, string peerNet, string mode)
     {

@@ -6,10 +6,20 @@ namespace Xfrmd.Interop.Harness;
 public sealed class XfrmdDaemon
 {
     public XfrmdDaemon(Host host, string folder, string name = "xfrmd", params string[] options)
+        : this(host, folder, [], name, options)
+    {
+    }
+
+    /// <param name="host">Where.</param>
+    /// <param name="folder">For its socket.</param>
+    /// <param name="by">A program, with its options, that starts it in its own way.</param>
+    /// <param name="name">To tell it from others.</param>
+    /// <param name="options">Of <c>xfrmd serve</c>.</param>
+    public XfrmdDaemon(Host host, string folder, string[] by, string name = "xfrmd", params string[] options)
     {
         Socket = Path.Combine(folder, $"{host.Name}-{name}.sock");
         host.Questions.Add([Toolbox.Xfrmd, "stats", "--socket", Socket]);
-        Process = host.Start(name, [Toolbox.Xfrmd, "serve", "--socket", Socket, .. options]);
+        Process = host.Start(name, [.. by, Toolbox.Xfrmd, "serve", "--socket", Socket, .. options]);
         Wait.Until(() => Process.HasExited || File.Exists(Socket), $"{Process.Name} opens {Socket}");
         Assert.False(Process.HasExited, $"{Process.Name} ended with {(Process.HasExited ? Process.ExitCode : 0)}:\n{Process.Log}");
     }
