@@ -220,6 +220,7 @@ public sealed class DirectLinkTests : IDisposable
             packets.Add(packet[..(v4 ? BinaryPrimitives.ReadUInt16BigEndian(packet[2..]) : 40 + BinaryPrimitives.ReadUInt16BigEndian(packet[4..]))].ToArray());
             _ring.Release();
         }
+        _ring.EndBatch();
         return packets;
     }
 

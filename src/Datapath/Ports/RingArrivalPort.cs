@@ -53,6 +53,7 @@ public sealed class RingArrivalPort(ILinkRing ring, TwiceFilter filter) : IArriv
             }
             ring.Release();
         }
+        ring.EndBatch();
         if (count > 0)
         {
             Volatile.Write(ref _usedAt, TimeProvider.System.GetTimestamp());

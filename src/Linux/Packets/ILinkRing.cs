@@ -14,6 +14,9 @@ public interface ILinkRing : IDisposable
     /// <summary>The packet has been read.</summary>
     void Release();
 
+    /// <summary>What was read is the kernel's again, at the latest now.</summary>
+    void EndBatch();
+
     /// <summary>The reader is about to wait on <see cref="Handle"/>.</summary>
     void PrepareWait();
 }

@@ -91,6 +91,11 @@ public sealed unsafe class PacketRing : ILinkRing
         _next = (_next + 1) % FrameCount;
     }
 
+    public void EndBatch()
+    {
+        // Each frame went back by itself.
+    }
+
     public void PrepareWait()
     {
         // The kernel knows who waits.

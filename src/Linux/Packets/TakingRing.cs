@@ -78,11 +78,10 @@ public sealed unsafe class TakingRing : ILinkRing
         return false;
     }
 
-    public void Release()
-    {
-        _position += RecordHeader + RecordSize;
-        Volatile.Write(ref Unsafe.AsRef<ulong>(_consumer), _position);
-    }
+    public void Release() => _position += RecordHeader + RecordSize;
+
+    /// <summary>Once a batch: the program looks at it for each packet, on another processor.</summary>
+    public void EndBatch() => Volatile.Write(ref Unsafe.AsRef<ulong>(_consumer), _position);
 
     /// <summary>The next packet wakes its reader; those that come while it reads wake nobody, which would cost more than the packet.</summary>
     public void PrepareWait()
