@@ -11,8 +11,8 @@ using Xfrmd.Linux.Routing;
 
 namespace Xfrmd.Datapath.Direct;
 
-// What arrives: rings of links in place of the raw sockets. A change of what the rings take goes like this: the twice filter begins; the rings
-// take the old and the new; netfilter is told the new; a second later, when all that was on its way has been handled, the rings take the new
+// What arrives: rings of links in place of the raw sockets. A change of what the rings take goes like this: the twice filter begins (where a ring
+// does not take by itself); the rings take the old and the new; netfilter is told the new; a second later, when all that was on its way has been handled, the rings take the new
 // alone; another second later nothing waits in the raw sockets that a ring had too, and the filter ends.
 public sealed partial class DirectPaths
 {
@@ -136,11 +136,6 @@ public sealed partial class DirectPaths
     private bool TryChange(Dictionary<int, HashSet<DirectPair>> goal, Dictionary<int, LinkFacts> links)
     {
         DirectReceiver receiver = _receiver!;
-        if (!OnReceiver(receiver.Begin))
-        {
-            return false;
-        }
-        (_changedAt, _isSettling) = (Time.GetTimestamp(), false);
         try
         {
             foreach (int ifindex in goal.Keys.Where(i => !_rings.ContainsKey(i)))
@@ -157,6 +152,12 @@ public sealed partial class DirectPaths
             _rulesFail = true;
             goal.Clear();
         }
+        bool isTwice = _rings.Values.Any(static r => r.Taking is null);
+        if (!OnReceiver(() => receiver.Begin(isTwice)))
+        {
+            return false;
+        }
+        (_changedAt, _isSettling) = (Time.GetTimestamp(), false);
         foreach ((int ifindex, Ring ring) in _rings)
         {
             HashSet<DirectPair> wanted = goal.GetValueOrDefault(ifindex) ?? [];
@@ -166,9 +167,14 @@ public sealed partial class DirectPaths
         int errno = _rules!.Write([.. _rings.Values.Where(r => r.Taking is null && r.Next.Count > 0).Select(r => (r.Device, (IReadOnlyCollection<DirectPair>)r.Next))]);
         if (errno == 0)
         {
+            Action[] changes = [.. _rings.Values.Where(static r => r.Taking is not null && !r.Pairs.SetEquals(r.Next)).Select(static r => r.TakeNext())];
+            if (changes.Length > 0)
+            {
+                _ = OnReceiver(() => receiver.Take(() => Array.ForEach(changes, static change => change())));
+            }
             foreach (Ring ring in _rings.Values)
             {
-                ring.Change();
+                ring.Pairs = ring.Next;
             }
         }
         else
@@ -267,18 +273,15 @@ public sealed partial class DirectPaths
 
         public HashSet<DirectPair> Next { get; set; } = [];
 
-        /// <summary>What is next is in force; a ring that takes by itself begins and ends here.</summary>
-        public void Change()
+        /// <summary>What makes it take what is next in place of what it takes now.</summary>
+        public Action TakeNext()
         {
-            foreach (DirectPair pair in taking is null ? [] : Next.Except(Pairs))
+            DirectPair[] more = [.. Next.Except(Pairs)], fewer = [.. Pairs.Except(Next)];
+            return () =>
             {
-                taking!.Take([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]);
-            }
-            foreach (DirectPair pair in taking is null ? [] : Pairs.Except(Next))
-            {
-                taking!.Leave([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]);
-            }
-            Pairs = Next;
+                Array.ForEach(more, pair => taking!.Take([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]));
+                Array.ForEach(fewer, pair => taking!.Leave([.. pair.Source.Bytes(), .. pair.Destination.Bytes()]));
+            };
         }
     }
 }

@@ -19,11 +19,27 @@ internal sealed class DirectReceiver(WorkerThread thread, InboundPorts ports, In
 
     public TwiceFilter Filter => filter;
 
-    /// <summary>From now on packets may come both ways. What a ring has from before it has for the pairs from before.</summary>
-    public void Begin()
+    /// <summary>From now on packets may come the other way. What a ring has from before it has for the pairs from before.</summary>
+    /// <param name="isTwice">They may come both ways.</param>
+    public void Begin(bool isTwice)
     {
-        filter.Begin();
+        if (isTwice)
+        {
+            filter.Begin();
+        }
         RunDry();
+    }
+
+    /// <summary>
+    /// Changes what a ring takes by itself, which then has the newer packets: those that the raw sockets have go first, or a replay window would
+    /// close before them.
+    /// </summary>
+    public void Take(Action change)
+    {
+        change();
+        for (int round = 0; round < Rounds && ports.RunAll(worker, withRings: false) > 0; round++)
+        {
+        }
     }
 
     /// <summary>Packets come one way only, and all that came both ways has been handled.</summary>

@@ -17,8 +17,11 @@ public sealed class TwiceFilter
 
     public void End()
     {
-        IsActive = false;
-        Array.Clear(_seen);
+        if (IsActive)
+        {
+            IsActive = false;
+            Array.Clear(_seen);
+        }
     }
 
     /// <summary>Whether the other way has brought this ESP packet already. If not it is remembered, for the other way to be asked.</summary>

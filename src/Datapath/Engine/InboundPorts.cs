@@ -55,12 +55,12 @@ internal sealed class InboundPorts(SafeFileHandle wake, OutboundTurn outbound, A
     }
 
     /// <summary>Handles a batch of each port, in their order. How much they had.</summary>
-    public int RunAll(InboundWorker worker)
+    public int RunAll(InboundWorker worker, bool withRings = true)
     {
         int count = 0;
         for (int i = 0; i < _ports.Count; i++)
         {
-            count += worker.RunOnce(_ports[i].Port);
+            count += withRings || _ports[i].Port is not RingArrivalPort ? worker.RunOnce(_ports[i].Port) : 0;
         }
         return count;
     }
