@@ -164,15 +164,18 @@ for ((round = 1; round <= rounds; round++)); do
     under_load dump scale l repeat state
     under_load rekey scale l churn state "$many"
 done
-say "flat: $tunnels tunnels"
-start
-tunnels 32 "$tunnels"
-background inside r dotnet "$load" load receive 7000
-sleep 1
-datagrams $tunnels >/dev/null
 for ((round = 1; round <= rounds; round++)); do
-    record 'datagrams 1' "$(datagrams 1)"
-    record "datagrams $tunnels" "$(datagrams $tunnels)"
+    say "flat: round $round of $rounds, $tunnels flows in one tunnel, and in as many"
+    for how in '16 1 one' "32 $tunnels many"; do
+        read -r prefix count name <<<"$how"
+        start
+        tunnels "$prefix" "$count"
+        background inside r dotnet "$load" load receive 7000
+        sleep 1
+        datagrams $tunnels >/dev/null
+        [ "$name" = many ] || record 'one flow' "$(datagrams 1)"
+        record "flows in $name" "$(datagrams $tunnels)"
+    done
 done
 
 echo "## Flatness"
@@ -185,5 +188,5 @@ for what in 'still|nothing happens' 'dump|all SAs are dumped, again and again' '
     name=${what%%|*}
     printf '| %s | %s | %s | %s |\n' "${what#*|}" "$(cell "$name rate" %.2f)" "$(cell "$name p50" %.0f)" "$(cell "$name p99" %.0f)"
 done
-printf '\nUDP of 64 bytes, one sender, round robin: %s a second arrive through one tunnel, %s through %s (%s).\n' \
-    "$(cell 'datagrams 1' %.0f)" "$(cell "datagrams $tunnels" %.0f)" "$tunnels" "$(ratio "datagrams $tunnels" 'datagrams 1')"
+printf '\nUDP of 64 bytes, one sender: %s a second arrive of one flow, whose datagrams are written to the TUN many at a time; of %s flows in turn %s through one tunnel, %s through %s (%s).\n' \
+    "$(cell 'one flow' %.0f)" "$tunnels" "$(cell 'flows in one' %.0f)" "$(cell 'flows in many' %.0f)" "$tunnels" "$(ratio 'flows in many' 'flows in one')"
