@@ -250,7 +250,8 @@ public sealed partial class DirectPaths
             }
             catch (LinuxException e)
             {
-                _mayTake = false;
+                const int NoSuchLink = 19;   // ENODEV: gone meanwhile
+                _mayTake = e.Errno == NoSuchLink;
                 _logger.CannotTake(e.Message);
             }
         }

@@ -189,7 +189,7 @@ public sealed partial class DirectPaths : IDisposable
         byte[] address = new byte[LinkAddress.Size];
         ushort protocol = destination.Family == AddressFamily.Inet ? LinkAddress.ProtocolIpv4 : LinkAddress.ProtocolIpv6;
         LinkAddress.Write(address, protocol, route.Ifindex, neighbour.Station);
-        byte[] header = frameLinks.Contains(route.Ifindex) && link is { HasNoQueue: true, Station.Length: LinkAddress.StationLength }
+        byte[] header = frameLinks.Contains(route.Ifindex) && link is { IsBareCable: true, Station.Length: LinkAddress.StationLength }
             ? [.. neighbour.Station, .. link.Station, (byte)(protocol >> 8), (byte)protocol]
             : [];
         routes[destination] = before.Routes.TryGetValue(destination, out DirectRoute? last) && last.Equals(address, header, link.Mtu, neighbour.IsDoubtful)

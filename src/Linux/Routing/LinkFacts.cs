@@ -28,8 +28,14 @@ public sealed record LinkFacts
     /// <summary>Its own station.</summary>
     public byte[] Station { get; init; } = [];
 
+    /// <summary>IFLA_INFO_KIND; empty for one of hardware.</summary>
+    public string Kind { get; init; } = "";
+
     /// <summary>It hands packets to the device at once: no queueing discipline that one could see.</summary>
     public bool HasNoQueue { get; init; }
+
+    /// <summary>What enters it comes out of its other end, whoever made it an Ethernet frame: no device beneath asks the packet's protocol, and none is ever full.</summary>
+    public bool IsBareCable => Kind == "veth" && HasNoQueue;
 
     /// <summary>An Ethernet that carries packets of this host and resolves neighbours.</summary>
     public bool IsEthernet => Type == ARPHRD_ETHER && (Flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING)

@@ -13,7 +13,7 @@ public sealed class NetworkSurvey : IDisposable
 {
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWROUTE = 24, RTM_GETROUTE = 26, RTM_NEWNEIGH = 28, RTM_GETNEIGH = 30,
         RTM_NEWRULE = 32, RTM_GETRULE = 34, RTM_NEWQDISC = 36, RTM_GETQDISC = 38;
-    private const ushort IFLA_ADDRESS = 1, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
+    private const ushort IFLA_ADDRESS = 1, IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_INFO_KIND = 1, IFLA_EXT_MASK = 29, IFLA_LINK_NETNSID = 37;
     private const ushort RTA_DST = 1, RTA_SRC = 2, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_MULTIPATH = 9, RTA_MARK = 16, RTA_VIA = 18, RTA_ENCAP = 22, RTA_NH_ID = 30;
     private const ushort NDA_DST = 1, NDA_LLADDR = 2, TCA_KIND = 1;
     private const ushort FRA_DST = 1, FRA_SRC = 2, FRA_IIFNAME = 3, FRA_GOTO = 4, FRA_PRIORITY = 6, FRA_FWMARK = 10, FRA_SUPPRESS_IFGROUP = 13,
@@ -78,6 +78,7 @@ public sealed class NetworkSurvey : IDisposable
             links[header.Index] = new LinkFacts
             {
                 Station = reply.Attribute(size, IFLA_ADDRESS).ToArray(),
+                Kind = NetlinkReply.Text(NetlinkReply.Find(reply.Attribute(size, IFLA_LINKINFO), IFLA_INFO_KIND)),
                 Name = NetlinkReply.Text(reply.Attribute(size, IFLA_IFNAME)),
                 Type = header.Type,
                 Flags = header.Flags,
