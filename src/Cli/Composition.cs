@@ -22,7 +22,7 @@ internal sealed class Composition : IDisposable
     public static Composition Create(ServeOptions options, TimeProvider time, ILoggerFactory logging)
     {
         // Loaded now: the first SA would wait for it longer than an IKE daemon does.
-        logging.CreateLogger("Xfrmd.Crypto").ComputesBy(CryptoLibraries.InUse);
+        string libraries = CryptoLibraries.InUse;
         NetlinkXfrmFamily netlink = new();
         PfKeyFamily pfKey = new();
         // Netlink first: Linux asks it before PF_KEY.
@@ -36,6 +36,7 @@ internal sealed class Composition : IDisposable
             .Add(ProtocolFamilies.Key, null, pfKey);
         AttachServer attach = AttachServer.Start(options.Socket, families, new SocketHooks(namespaces, pfKey), namespaces, logging.CreateLogger("Xfrmd.Attach"));
         ControlServer control = ControlServer.Start(options.Socket, namespaces, logging.CreateLogger("Xfrmd.Control"));
+        logging.CreateLogger("Xfrmd.Crypto").ComputesBy(libraries);
         return new Composition(namespaces, attach, control);
     }
 
