@@ -1,23 +1,23 @@
 namespace Xfrmd.Crypto.IpsecMb;
 
 /// <summary>ChaCha20-Poly1305 of libIPSec_MB.</summary>
-internal sealed unsafe class ChaChaContext : AeadContext
+internal sealed unsafe class ChaChaContext : IpsecMbContext
 {
     public const int KeyLength = 32;
 
     // struct chacha20_poly1305_context_data has 192 bytes.
-    private const int ScratchOffset = 64, MemoryLength = 512, NonceLength = 12, TagLength = 16;
+    private const int ScratchOffset = 64, MemoryLength = 512;
 
-    private readonly KeyMemory _memory = new(MemoryLength);
     private readonly ChaChaFunctions _functions = LibIpsecMb.ChaCha;
 
     /// <param name="key">32 bytes, without salt.</param>
-    public ChaChaContext(ReadOnlySpan<byte> key) => key.CopyTo(new Span<byte>(_memory.Raw, KeyLength));
+    public ChaChaContext(ReadOnlySpan<byte> key)
+        : base(MemoryLength) => key.CopyTo(new Span<byte>(Memory.Raw, KeyLength));
 
     public override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> aad, ReadOnlySpan<byte> moreAad, Span<byte> data, Span<byte> tag)
     {
         Check(nonce, moreAad);
-        byte* key = _memory.Raw, scratch = key + ScratchOffset;
+        byte* key = Memory.Raw, scratch = key + ScratchOffset;
         fixed (byte* n = nonce, a = aad, d = data, t = tag)
         {
             _functions.Start(key, scratch, n, a, (ulong)aad.Length);
@@ -25,13 +25,13 @@ internal sealed unsafe class ChaChaContext : AeadContext
             _functions.Finish(scratch, t, (ulong)tag.Length);
         }
 
-        GC.KeepAlive(_memory);
+        GC.KeepAlive(Memory);
     }
 
     public override bool Open(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> aad, ReadOnlySpan<byte> moreAad, Span<byte> data, ReadOnlySpan<byte> tag)
     {
         Check(nonce, moreAad);
-        byte* key = _memory.Raw, scratch = key + ScratchOffset, computed = stackalloc byte[TagLength];
+        byte* key = Memory.Raw, scratch = key + ScratchOffset, computed = stackalloc byte[MaxTag];
         fixed (byte* n = nonce, a = aad, d = data)
         {
             _functions.Start(key, scratch, n, a, (ulong)aad.Length);
@@ -39,16 +39,7 @@ internal sealed unsafe class ChaChaContext : AeadContext
             _functions.Finish(scratch, computed, (ulong)tag.Length);
         }
 
-        GC.KeepAlive(_memory);
-        return ConstantTime.Equals(new ReadOnlySpan<byte>(computed, tag.Length), tag);
-    }
-
-    public override void Dispose() => _memory.Dispose();
-
-    private void Check(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> moreAad)
-    {
-        ObjectDisposedException.ThrowIf(_memory.IsClosed, this);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(nonce.Length, NonceLength);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(moreAad.Length, 0);
+        GC.KeepAlive(Memory);
+        return IsAuthentic(computed, tag);
     }
 }

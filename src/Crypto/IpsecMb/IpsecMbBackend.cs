@@ -1,7 +1,6 @@
 namespace Xfrmd.Crypto.IpsecMb;
 
 /// <summary>libIPSec_MB for AES-GCM and ChaCha20-Poly1305; all else is another's (docs/adr/0003-libipsec-mb.md).</summary>
-/// <param name="others">Who computes the rest.</param>
 internal sealed class IpsecMbBackend : CryptoBackend
 {
     private static readonly int[] AesKeyLengths = [16, 24, 32];
@@ -23,7 +22,7 @@ internal sealed class IpsecMbBackend : CryptoBackend
 
     public override AeadContext CreateAead(AeadKind kind, ReadOnlySpan<byte> key, int nonceLength, int tagLength) => kind switch
     {
-        AeadKind.AesGcm when nonceLength == GcmContext.NonceLength => new GcmContext(key),
+        AeadKind.AesGcm when nonceLength == IpsecMbContext.NonceLength => new GcmContext(key),
         AeadKind.ChaCha20Poly1305 => new ChaChaContext(key),
         _ => _others.CreateAead(kind, key, nonceLength, tagLength),
     };

@@ -19,15 +19,28 @@ public sealed class DirectSender(SafeFileHandle socket, DirectPaths paths) : IDi
     /// <summary>Where packets may go directly.</summary>
     public DirectView View { get; } = paths.View();
 
-    /// <summary>What packets of this route may be sent with, if it is there already. For the worker, before a batch.</summary>
-    public FrameSender? Frames(DirectRoute route)
+    /// <summary>What packets of this route are sent with throughout a batch; null: the socket.</summary>
+    public FrameSender? Frames(DirectRoute route) => route.TakesFrames && _frames?.Ifindex == route.Ifindex ? _frames : null;
+
+    /// <summary>Sends what <see cref="Frames"/> was given.</summary>
+    public void SendFrames()
     {
+        if (_frames?.Send() > 0)
+        {
+            // They wait for the next batch, behind those of a link that is not what it was.
+            View.Distrust();
+        }
+    }
+
+    /// <summary>All of a batch has been sent: what was offered meanwhile serves the next.</summary>
+    public void EndBatch()
+    {
+        View.EndBatch();
         if (Volatile.Read(ref _offered) is not null)
         {
             _frames?.Dispose();
             _frames = Interlocked.Exchange(ref _offered, null);
         }
-        return route.TakesFrames && _frames?.Ifindex == route.Ifindex ? _frames : null;
     }
 
     /// <summary>Many packets went by the socket that might go as frames: sees now and then whether they may.</summary>

@@ -26,7 +26,6 @@ public sealed class WirePort : IWirePort
     private readonly CaptureTap? _tap;
     private readonly DirectSender? _direct;
     private DirectRoute? _lastRoute;
-    private FrameSender? _frames;
     private bool _framesAreFull;
     private readonly PacketSlot[] _directPackets = new PacketSlot[MaxMessages];
     private readonly SendBatch _batchDirect = new(MaxMessages, MaxMessages);
@@ -109,42 +108,30 @@ public sealed class WirePort : IWirePort
 
     private void AddDirect(in PacketSlot packet, DirectRoute route)
     {
-        if (route != _lastRoute)
-        {
-            SendFrames();
-            (_lastRoute, _frames) = (route, _direct!.Frames(route));
-        }
-        if (_frames is { } frames && !_framesAreFull)
+        if (!_framesAreFull && _direct!.Frames(route) is { } frames)
         {
             if (frames.TryAdd(packet.Span, route.FrameHeader))
             {
                 return;
             }
-            _framesAreFull = true;   // no packet of this batch goes before one that is behind it
+            _framesAreFull = true;   // to the end of the batch: those behind this packet must not overtake it
         }
         if (!_batchDirect.HasRoom)
         {
             SendDirect();
         }
+        _lastRoute = route;
         _directPackets[_batchDirect.Count] = packet;
         _batchDirect.Begin(route.LinkAddress);
         _batchDirect.Append(packet.Buffer, packet.Offset, packet.Length);
     }
 
-    private void SendFrames()
-    {
-        if (_frames?.Send() > 0)
-        {
-            // They wait for the next batch, behind those of a link that is not what it was.
-            _direct!.View.Distrust();
-        }
-    }
-
     private void SendDirect()
     {
+        _direct!.SendFrames();   // to one destination they come before what the batch has
         if (_batchDirect.Count >= ManyPackets)
         {
-            _direct!.WantFrames(_lastRoute!);
+            _direct.WantFrames(_lastRoute!);
         }
         bool failed = false;
         for (int sent = 0; sent < _batchDirect.Count;)
@@ -181,9 +168,8 @@ public sealed class WirePort : IWirePort
         if (_direct is not null)
         {
             SendDirect();
-            SendFrames();
-            (_lastRoute, _frames, _framesAreFull) = (null, null, false);
-            _direct.View.EndBatch();
+            _framesAreFull = false;
+            _direct.EndBatch();
         }
         FlushRaw(v4: true);
         FlushRaw(v4: false);

@@ -20,10 +20,9 @@ public sealed unsafe class FrameSender : IDisposable
         XDP_MAX_TX_SKB_BUDGET = 9;
     private const ushort XDP_COPY = 2;
     private const long TransmitRing = 0x80000000, CompletionRing = 0x180000000;   // XDP_PGOFF_TX_RING, XDP_UMEM_PGOFF_COMPLETION_RING
-    private const int SO_MARK = 36, SO_SNDBUFFORCE = 32, SO_SNDBUF = 7;
-    private const int FrameSize = 2048, Frames = 256, Completions = 4096, Budget = 64, EthernetHeader = 14, StationLength = 6, DescriptorSize = 16, MaxKicks = 16;
+    private const int FrameSize = 2048, Frames = 256, Completions = 4096, Budget = 64, EthernetHeader = 14, DescriptorSize = 16, MaxKicks = 16;
     private readonly SafeFileHandle _socket;
-    private readonly byte* _memory, _transmit, _complete;
+    private byte* _memory, _transmit, _complete;
     private readonly int _transmitSize, _completeSize;
     private readonly uint* _produced, _consumed, _completed, _collected;
     private readonly byte* _descriptors;
@@ -32,11 +31,11 @@ public sealed unsafe class FrameSender : IDisposable
     /// <summary>Opens one for the first queue of a link of the calling thread's network namespace; only one at a time can have it.</summary>
     public FrameSender(int ifindex, uint mark, int sendBuffer)
     {
-        _socket = new SafeFileHandle(Libc.Check(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0), "socket(AF_XDP)"), ownsHandle: true);
+        _socket = PacketSockets.Open(AF_XDP, SOCK_RAW, 0, mark, 0, sendBuffer);
         try
         {
             Ifindex = ifindex;
-            _memory = Map(-1, Frames * FrameSize, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+            _memory = MappedMemory.Map(MappedMemory.Anonymous, 0, Frames * FrameSize);
             ulong* area = stackalloc ulong[] { (ulong)_memory, Frames * FrameSize, FrameSize, 0 };   // struct xdp_umem_reg
             Set(XDP_UMEM_REG, area, 4 * sizeof(ulong));
             SetInt(XDP_UMEM_FILL_RING, Frames);
@@ -49,18 +48,13 @@ public sealed unsafe class FrameSender : IDisposable
             Libc.Check(getsockopt(Descriptor, SOL_XDP, XDP_MMAP_OFFSETS, offsets, &size), "getsockopt(XDP_MMAP_OFFSETS)");
             ulong* sending = offsets + 4, completion = offsets + 12;
             (_transmitSize, _completeSize) = ((int)sending[2] + (Frames * DescriptorSize), (int)completion[2] + (Completions * sizeof(ulong)));
-            _transmit = Map(Descriptor, _transmitSize, MAP_SHARED, TransmitRing);
-            _complete = Map(Descriptor, _completeSize, MAP_SHARED, CompletionRing);
+            _transmit = MappedMemory.Map(Descriptor, TransmitRing, _transmitSize);
+            _complete = MappedMemory.Map(Descriptor, CompletionRing, _completeSize);
             _produced = (uint*)(_transmit + sending[0]);
             _consumed = (uint*)(_transmit + sending[1]);
             _descriptors = _transmit + sending[2];
             _completed = (uint*)(_complete + completion[0]);
             _collected = (uint*)(_complete + completion[1]);
-            if (!SocketOptions.TrySetInt(_socket, SOL_SOCKET, SO_MARK, (int)mark))
-            {
-                throw new LinuxException(Libc.LastErrno, "setsockopt(SO_MARK)");
-            }
-            _ = SocketOptions.TrySetInt(_socket, SOL_SOCKET, SO_SNDBUFFORCE, sendBuffer) || SocketOptions.TrySetInt(_socket, SOL_SOCKET, SO_SNDBUF, sendBuffer);
             uint* address = stackalloc uint[] { AF_XDP | XDP_COPY << 16, (uint)ifindex, 0, 0 };   // struct sockaddr_xdp
             Libc.Check(bind(Descriptor, (sockaddr*)address, 4 * sizeof(uint)), "bind(AF_XDP)");
         }
@@ -113,23 +107,9 @@ public sealed unsafe class FrameSender : IDisposable
     public void Dispose()
     {
         _socket.Dispose();
-        Unmap(_transmit, _transmitSize);
-        Unmap(_complete, _completeSize);
-        Unmap(_memory, Frames * FrameSize);
-    }
-
-    private static byte* Map(int descriptor, int length, int flags, long offset)
-    {
-        void* memory = mmap(null, length, PROT_READ | PROT_WRITE, flags, descriptor, offset);
-        return memory != MAP_FAILED ? (byte*)memory : throw new LinuxException(Libc.LastErrno, "mmap of AF_XDP");
-    }
-
-    private static void Unmap(byte* memory, int length)
-    {
-        if (memory is not null)
-        {
-            _ = munmap(memory, length);
-        }
+        MappedMemory.Unmap(ref _transmit, _transmitSize);
+        MappedMemory.Unmap(ref _complete, _completeSize);
+        MappedMemory.Unmap(ref _memory, Frames * FrameSize);
     }
 
     private void SetInt(int option, int value) => Set(option, &value, sizeof(int));

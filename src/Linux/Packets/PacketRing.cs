@@ -42,8 +42,7 @@ public sealed unsafe class PacketRing : ILinkRing
             {
                 throw new LinuxException(Libc.LastErrno, "PACKET_RX_RING");
             }
-            void* memory = mmap(null, FrameSize * FrameCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-            _frames = memory != MAP_FAILED ? (byte*)memory : throw new LinuxException(Libc.LastErrno, "mmap of a packet ring");
+            _frames = MappedMemory.Map(descriptor, 0, FrameSize * FrameCount);
         }
         catch
         {
@@ -103,11 +102,7 @@ public sealed unsafe class PacketRing : ILinkRing
 
     public void Dispose()
     {
-        if (_frames is not null)
-        {
-            _ = munmap(_frames, FrameSize * FrameCount);
-            _frames = null;
-        }
+        MappedMemory.Unmap(ref _frames, FrameSize * FrameCount);
         _socket.Dispose();
     }
 

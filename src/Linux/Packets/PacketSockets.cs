@@ -216,7 +216,8 @@ public static class PacketSockets
         ];
     }
 
-    private static SafeFileHandle Open(ushort family, int type, int protocol, uint mark, int receiveBuffer, int sendBuffer)
+    /// <summary>A socket with a mark and buffers; 0: as the kernel makes it.</summary>
+    internal static SafeFileHandle Open(ushort family, int type, int protocol, uint mark, int receiveBuffer, int sendBuffer)
     {
         int descriptor = socket(family, type | SOCK_CLOEXEC, protocol);
         SafeFileHandle handle = new(Libc.Check(descriptor, "socket"), ownsHandle: true);

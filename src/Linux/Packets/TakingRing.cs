@@ -1,8 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
-using Tmds.Linux;
 using Xfrmd.Linux.Bpf;
-using static Tmds.Linux.LibC;
 
 namespace Xfrmd.Linux.Packets;
 
@@ -13,7 +11,7 @@ namespace Xfrmd.Linux.Packets;
 /// </summary>
 public sealed unsafe class TakingRing : ILinkRing
 {
-    private const int RingSize = 4 << 20, RecordHeader = 8, RecordSize = 1832, MaxPairs = 1024, Addresses4 = 8, Addresses6 = 32;
+    private const int RingSize = 4 << 20, RecordHeader = 8, RecordSize = (40 + PacketRing.LengthLimit - 1 + 7) & ~7, MaxPairs = 1024, Addresses4 = 8, Addresses6 = 32;
     private const uint Busy = 1u << 31, Discarded = 1u << 30;   // BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
     private const uint NoWakeup = 1, ForceWakeup = 2;   // BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP
     private readonly int _page = Environment.SystemPageSize;
@@ -31,9 +29,9 @@ public sealed unsafe class TakingRing : ILinkRing
             opened.Add(_pairs4 = BpfCalls.CreateMap(BpfCalls.MapHash, Addresses4, sizeof(uint), MaxPairs));
             opened.Add(_pairs6 = BpfCalls.CreateMap(BpfCalls.MapHash, Addresses6, sizeof(uint), MaxPairs));
             opened.Add(_flags = BpfCalls.CreateMap(BpfCalls.MapArray, sizeof(uint), sizeof(uint), 1, BpfCalls.Mappable));
-            _consumer = Map(Handle, 0, _page, PROT_READ | PROT_WRITE);
-            _producer = Map(Handle, _page, ProducerSize, PROT_READ);
-            _wakeup = Map(_flags, 0, _page, PROT_READ | PROT_WRITE);
+            _consumer = MappedMemory.Map(Descriptor(Handle), 0, _page);
+            _producer = MappedMemory.Map(Descriptor(Handle), _page, ProducerSize, isReadOnly: true);
+            _wakeup = MappedMemory.Map(Descriptor(_flags), 0, _page);
             SetWakeup(NoWakeup);
             using SafeFileHandle program = BpfCalls.LoadClassifier(Program());
             _link = BpfCalls.Attach(program, ifindex, BpfCalls.TcxIngress);
@@ -104,26 +102,11 @@ public sealed unsafe class TakingRing : ILinkRing
 
     private SafeFileHandle PairsOf(ReadOnlySpan<byte> addresses) => addresses.Length == Addresses4 ? _pairs4 : _pairs6;
 
-    private static byte* Map(SafeFileHandle map, int offset, int length, int protection)
-    {
-        void* memory = mmap(null, length, protection, MAP_SHARED, (int)map.DangerousGetHandle(), offset);
-        return memory != MAP_FAILED ? (byte*)memory : throw new LinuxException(Libc.LastErrno, "mmap of a map of eBPF");
-    }
-
     private void Unmap()
     {
-        Unmap(ref _consumer, _page);
-        Unmap(ref _producer, ProducerSize);
-        Unmap(ref _wakeup, _page);
-    }
-
-    private static void Unmap(ref byte* memory, int length)
-    {
-        if (memory is not null)
-        {
-            _ = munmap(memory, length);
-            memory = null;
-        }
+        MappedMemory.Unmap(ref _consumer, _page);
+        MappedMemory.Unmap(ref _producer, ProducerSize);
+        MappedMemory.Unmap(ref _wakeup, _page);
     }
 
     /// <summary>What the program takes: ESP right behind the header of a whole packet for this host, not larger than a record.</summary>
@@ -227,7 +210,7 @@ public sealed unsafe class TakingRing : ILinkRing
                 p.Write32(BpfProgram.Frame, Key + i, BpfProgram.R1);
             }
         }
-
-        static int Descriptor(SafeFileHandle handle) => (int)handle.DangerousGetHandle();
     }
+
+    private static int Descriptor(SafeFileHandle handle) => (int)handle.DangerousGetHandle();
 }
