@@ -58,15 +58,11 @@ results=$folder/results.tsv
 fetch_peers() {
     [ -x "$cache/usr/bin/wireguard-go" ] && [ -e "$cache/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so" ] && [ -x "$cache/usr/bin/wg" ] && return
     say "fetching wireguard-go of bookworm-backports, wireguard-tools and libcharon-extra-plugins"
-    local apt=$folder/apt deb
-    mkdir -p "$cache" "$apt/lists/partial" "$apt/archives/partial"
-    # A list of sources beside the system's own: nothing of this stays.
-    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' >"$apt/backports.sources"
+    local debs=$folder/debs deb
+    mkdir -p "$cache" "$debs"
     (
-        cd "$apt"
-        local options="-q -o Dir::Etc::sourcelist=$apt/backports.sources -o Dir::Etc::sourceparts=- -o Dir::State::lists=$apt/lists -o Dir::Cache=$apt -o APT::Sandbox::User=root"
-        # shellcheck disable=SC2086
-        apt-get $options update && apt-get $options download wireguard-go
+        cd "$debs"
+        "$here/tests/from-suite.sh" bookworm-backports wireguard-go
         apt-get -q update && apt-get -q -o APT::Sandbox::User=root download wireguard-tools "libcharon-extra-plugins=$(dpkg-query -W -f '${Version}' strongswan-libcharon)"
         for deb in *.deb; do
             dpkg-deb -x "$deb" "$cache"

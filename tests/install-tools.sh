@@ -5,6 +5,7 @@ set -eu
 # Packages that cannot be beside others are only unpacked here: libreswan (strongSwan is installed), iproute2 of Debian's backports (its own
 # is). Of the kernel's source its tests of IPsec are kept.
 aside=/usr/local/lib/xfrmd-tests
+here=$(dirname "$(readlink -f "$0")")
 build="gcc libc6-dev zlib1g-dev libssl3"
 # AES-GCM by this library takes a third of libcrypto's time; there is one for x86-64 only.
 [ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb1"
@@ -43,14 +44,6 @@ install_missing() {
     # shellcheck disable=SC2086
     [ -z "$missing" ] || apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >/dev/null
 }
-# A source beside the system's own, of which nothing stays.
-from_backports() {
-    mkdir -p "$folder/lists/partial" "$folder/archives/partial"
-    printf 'Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' >"$folder/backports.sources"
-    options="-q -o Dir::Etc::sourcelist=$folder/backports.sources -o Dir::Etc::sourceparts=- -o Dir::State::lists=$folder/lists -o Dir::Cache=$folder -o APT::Sandbox::User=root"
-    # shellcheck disable=SC2086
-    apt-get $options update >/dev/null && apt-get $options download "$1" >/dev/null
-}
 download() { apt-get -q -o APT::Sandbox::User=root download "$1" >/dev/null; }
 unpack_absent() {
     for package in $absent; do
@@ -59,7 +52,7 @@ unpack_absent() {
         (
             cd "$folder"
             case $package in
-            *-backports) from_backports "${package%-backports}" ;;
+            *-backports) "$here/from-suite.sh" bookworm-backports "${package%-backports}" ;;
             linux-selftests) download linux-source-6.1 ;;
             *) download "$package" ;;
             esac

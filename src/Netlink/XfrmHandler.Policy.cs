@@ -235,7 +235,8 @@ internal sealed partial class XfrmHandler
     {
         if (template.HasTunnelAddresses)
         {
-            if (template.IsOptional && direction == PolicyDirection.Out)
+            // IP-TFS may be optional (Linux 6.14).
+            if (template.IsOptional && direction == PolicyDirection.Out && template.ModeByte != (byte)XfrmMode.Iptfs)
             {
                 return Outcome.Reject(Errno.EINVAL, "Mode in optional template not allowed in outbound policy");
             }

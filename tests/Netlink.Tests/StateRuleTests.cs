@@ -174,6 +174,20 @@ public sealed class StateRuleTests : IDisposable
         Assert.Equal(expected, Add(XfrmMsg.NewSa, info, [(XfrmAttr.SaDir, [(byte)SaDirection.Out]), (XfrmAttr.IptfsPktSize, Client.Bytes(size)), .. encap]));
     }
 
+    /// <summary>A tunnel of a policy for what leaves has to be there; IP-TFS (Linux 6.14) was not given that rule.</summary>
+    [Theory]
+    [InlineData(XfrmMode.Tunnel, -(int)Errno.EINVAL)]
+    [InlineData(XfrmMode.Beet, -(int)Errno.EINVAL)]
+    [InlineData(XfrmMode.Iptfs, 0)]
+    [InlineData(XfrmMode.Transport, 0)]
+    public void A_template_of_IPTFS_may_be_optional(XfrmMode mode, int expected)
+    {
+        XfrmUserSaInfo info = Info("10.0.0.2", 0x1000);
+        PolicyTemplate template = new() { Id = info.Id, Family = AddressFamily.Inet, Saddr = info.Saddr, ModeByte = (byte)mode, Optional = 1 };
+        Assert.Equal(expected, _client.Request(Client.Message(XfrmMsg.NewPolicy, NlMsgFlags.Ack, ++_seq,
+            new XfrmUserPolicyInfo { Sel = Client.Selector(1), Lft = XfrmLifetimeCfg.Unlimited(), Dir = (byte)PolicyDirection.Out }, (XfrmAttr.Tmpl, Client.Bytes(template)))));
+    }
+
     [Fact]
     public void An_ACQUIRE_for_a_CPU_that_cannot_be_is_refused_first() => Assert.Equal(-(int)Errno.EINVAL,
         _client.Request(Client.Message(XfrmMsg.Acquire, NlMsgFlags.Ack, ++_seq, new XfrmUserAcquire { Policy = new XfrmUserPolicyInfo { Sel = Client.Selector(1) } },

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Random scenarios of NETLINK_XFRM and PF_KEY (scenarios.py), answered by a real Linux 6.12 in qemu and by xfrmd, and compared byte for byte
 # (compare.py). SEED, COUNT and THEMES choose them; KERNEL_SCRATCH names a folder that is kept, so that the next run needs no download; KEEP=1 keeps
-# the recordings. Wants root, and the oracle beside the repository (../shared/oracle), as test.sh does.
+# the recordings. LINUX=6.18 asks that, also for what came since 6.12 (theme since_6_12); docs/compat.md says what it answers otherwise. Wants root,
+# and the oracle beside the repository (../shared/oracle), as test.sh does.
 set -u
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
@@ -10,6 +11,9 @@ xfrmd=${XFRMD:-$root/out/xfrmd}
 seed=${SEED:-$RANDOM}
 count=${COUNT:-500}
 export THEMES=${THEMES:-}       # those of packets take longer
+linux=${LINUX:-6.12}
+# As many processors as we have: which of them an SA may be for.
+[ "$linux" = 6.12 ] || export NEWER=1 QSMP=${QSMP:-$(nproc)}
 
 script=kernel-compare oracle_kernel=$oracle/kernel
 # shellcheck source=tests/kernel/guest.sh
@@ -41,7 +45,7 @@ cat >record.sh <<'EOF'
 python3 record.py tools in.jsonl /tmp/real.jsonl && python3 tools/finalize.py /tmp/real.jsonl real.jsonl
 EOF
 
-echo "Linux 6.12 in qemu is asked (SEED=$seed COUNT=$count)"
+echo "Linux $linux in qemu is asked (SEED=$seed COUNT=$count)"
 "$scratch/kernel/bin/qemu-run" "$scratch/kernel/k612" . record.sh $((180 + count * (${#THEMES} > 0 ? 5 : 1))) >guest.log 2>&1 &
 guest=$!
 wait "$guest"
