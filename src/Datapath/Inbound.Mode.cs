@@ -160,7 +160,7 @@ public sealed partial class Inbound
             packet.Length = ip.TotalLength;   // TFC padding goes (ip_rcv_core)
             protocol = ip.IsFragment ? (byte)0 : ip.Protocol;
         }
-        else if (Ipv6View.TryParse(bytes, out Ipv6View ip6))
+        else if (Ipv6View.TryParse(bytes, out Ipv6View ip6) && !ip6.HasForbiddenAddress)
         {
             packet.Length = ip6.Bytes.Length;
             protocol = ip6.NextHeader;

@@ -59,6 +59,19 @@ public readonly ref struct Ipv6View
     public Span<byte> Daddr => _bytes.Slice(DaddrOffset, AddressLength);
     public Span<byte> Payload => _bytes[HeaderLength..];
 
+    /// <summary>
+    /// What <c>ip6_rcv_core</c> takes from no link: a group as the source (RFC 4291 section 2.7), a group of scope 0 or 1, loopback at either end.
+    /// </summary>
+    public bool HasForbiddenAddress
+    {
+        get
+        {
+            const byte Group = 0xFF, ScopeMask = 15;
+            ReadOnlySpan<byte> saddr = Saddr, daddr = Daddr;
+            return saddr[0] == Group || (daddr[0] == Group && (daddr[1] & ScopeMask) <= 1) || (daddr[0] == 0 && IsLoopback(daddr)) || (saddr[0] == 0 && IsLoopback(saddr));
+        }
+    }
+
     public void ChangeTrafficClass(byte trafficClass) => WriteFirstWord(_bytes, trafficClass, FlowLabel);
 
     /// <summary>Writes the payload length into a header that is otherwise complete.</summary>
@@ -74,6 +87,8 @@ public readonly ref struct Ipv6View
         saddr[..AddressLength].CopyTo(header[SaddrOffset..]);
         daddr[..AddressLength].CopyTo(header[DaddrOffset..]);
     }
+
+    private static bool IsLoopback(ReadOnlySpan<byte> address) => BinaryPrimitives.ReadUInt128BigEndian(address) == UInt128.One;
 
     public static void WriteFirstWord(Span<byte> header, byte trafficClass, uint flowLabel) =>
         BinaryPrimitives.WriteUInt32BigEndian(header, (6u << 28) | ((uint)trafficClass << 20) | (flowLabel & FlowLabelMask));

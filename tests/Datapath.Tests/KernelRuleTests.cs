@@ -84,6 +84,23 @@ public sealed class KernelRuleTests
         Assert.Equal(counters ?? "", Packets.Counters(link.Receiver));
     }
 
+    /// <summary>IP drops them (<c>ip6_rcv_core</c>) before policy is asked, for which there is none here.</summary>
+    [Theory]
+    [InlineData("2001:db8::1", "2001:db8::2", "InNoPols=1")]
+    [InlineData("ff11::1", "2001:db8::2", "")]
+    [InlineData("::1", "2001:db8::2", "")]
+    [InlineData("2001:db8::1", "::1", "")]
+    [InlineData("::2", "::100:0:0:1", "InNoPols=1")]
+    [InlineData("2001:db8::1", "ff00::1", "")]
+    [InlineData("2001:db8::1", "ff01::1", "")]
+    [InlineData("2001:db8::1", "ff05::1", "InNoPols=1")]
+    public void An_ipv6_packet_with_addresses_that_no_link_brings_is_lost_before_policy_counts_it(string saddr, string daddr, string counters)
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel)]);
+        Assert.Null(link.Receive(link.Send(Packets.Udp6(40, saddr: saddr, daddr: daddr))));
+        Assert.Equal(counters, Packets.Counters(link.Receiver));
+    }
+
     [Theory]
     [InlineData(4, Sas.Right4)]
     [InlineData(8, Sas.Left4)]
