@@ -102,7 +102,8 @@ public sealed partial class Inbound(XfrmNamespace space, IInboundHost host, int 
                 space.PostReplay(sa);
             }
             sa.Account(packet.Length, 1, now);
-            fixChecksum |= layer.EncapType != 0 && sa.Mode == XfrmMode.Transport;
+            // RFC 3948 section 3.1.2; another SA within starts anew (CHECKSUM_NONE of esp_input, ah_input and ipcomp_input).
+            fixChecksum = IsPlainTunnel(layer.Proto) ? fixChecksum : layer.EncapType != 0 && sa.Mode == XfrmMode.Transport;
             switch (Undo(ref packet, ref layer, sa, next))
             {
                 case ModeOutcome.Again:

@@ -202,6 +202,20 @@ public sealed class NestingTests
         Assert.Equal(77, received[isIpv4 ? 15 : 23]);
     }
 
+    /// <summary>What a tunnel within brings has its own checksum, which no NAT has made wrong.</summary>
+    [Fact]
+    public void The_checksum_of_what_is_protected_once_more_is_not_mended()
+    {
+        using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel), Sas.Gcm(XfrmMode.Transport, spi: 0x1001, change: static sa =>
+            sa.Encap = new XfrmEncapTmpl { EncapType = XfrmEncapTmpl.EspInUdp, EncapSport = Be16.From(4500), EncapDport = Be16.From(4500) })]);
+        link.WithPolicy(AddressFamily.Inet);
+        byte[] good = Packets.Udp4(60), bad = [.. good];
+        bad[^1] ^= 1;
+        Assert.Equal(good, link.Receive(link.Send(good)));
+        Assert.Null(link.Receive(link.Send(bad)));
+        Assert.Equal("", Packets.Counters(link.Receiver));
+    }
+
     [Fact]
     public void Six_transforms_are_the_most()
     {
