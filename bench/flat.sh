@@ -161,7 +161,9 @@ say "flat: $many entries"
 for object in state policy; do both fill $object "$many"; done
 for ((round = 1; round <= rounds; round++)); do
     under_load still sleep 8
-    under_load dump scale l repeat state
+    under_load dumps scale l repeat state 1
+    under_load dump scale l repeat state 0
+    under_load spin sh -c 'while :; do :; done'
     under_load rekey scale l churn state "$many"
 done
 for ((round = 1; round <= rounds; round++)); do
@@ -184,7 +186,8 @@ printf '\n| | Gbit/s | to the first |\n|---|---|---|\n'
 printf '| one tunnel | %s | |\n' "$(cell one %.2f)"
 printf '| beside %s SAs and %s policies | %s | %s |\n' "$few" "$few" "$(cell few %.2f)" "$(ratio few one)"
 printf '\n| beside %s SAs and %s policies | Gbit/s | round trip, p50, µs | p99, µs |\n|---|---|---|---|\n' "$many" "$many"
-for what in 'still|nothing happens' 'dump|all SAs are dumped, again and again' 'rekey|SAs are added and deleted, again and again'; do
+for what in 'still|nothing happens' 'dumps|all SAs are dumped, a second between' 'dump|all SAs are dumped, again and again' \
+    'spin|a program computes, and asks for nothing' 'rekey|SAs are added and deleted, again and again'; do
     name=${what%%|*}
     printf '| %s | %s | %s | %s |\n' "${what#*|}" "$(cell "$name rate" %.2f)" "$(cell "$name p50" %.0f)" "$(cell "$name p99" %.0f)"
 done

@@ -5,7 +5,7 @@
     scale.py growth OBJECT SIZE...            microseconds for one at each size: "size add get delete dump KiB" a line
     scale.py fill   OBJECT COUNT              adds and leaves them
     scale.py drain  OBJECT COUNT              deletes them
-    scale.py repeat OBJECT                    dumps, until it is stopped
+    scale.py repeat OBJECT PAUSE              dumps, seconds between two, until it is stopped
     scale.py churn  OBJECT FIRST              adds one behind the FIRST and deletes it, a hundred a second, until it is stopped
     scale.py lines  OBJECT add|delete COUNT   the same as lines for ip -batch
 OBJECT is policy or state. KiB: what the process $PID has grown by.
@@ -188,6 +188,7 @@ def main():
         client = Client()
         while True:
             client.count(what.dump)
+            time.sleep(float(sys.argv[3]))
     elif command == "churn":
         client = Client()
         while True:

@@ -109,6 +109,8 @@ internal sealed class TwoHosts : IDisposable
 
         public bool IsHere(in XfrmAddress address, ushort family) => false;
 
+        public XfrmAddress? SourceTowards(in XfrmAddress daddr, ushort family, uint flowMark) => null;
+
         public void SenderTold(in XfrmAddress daddr, ushort family, int told, int path)
         {
         }

@@ -49,7 +49,7 @@ public sealed partial class Inbound
         bool mayBeKnown = _depth == 1 && IsPlain(packet, flow.Proto);
         if (mayBeKnown && _allowed.Contains(known, _path[0], direction, _now))
         {
-            return direction == PolicyDirection.Fwd || flow.Proto != NextHeader.Udp || TransportChecksum.PassesEarly(packet);
+            return direction == PolicyDirection.Fwd || TransportChecksum.PassesEarly(packet);
         }
         int generation = space.Generation;
         if (direction == PolicyDirection.Fwd && host.HasBecomeLocal(flow.Daddr, flow.Family))
@@ -65,7 +65,7 @@ public sealed partial class Inbound
             // Linux checks the datagram once it is whole. Its first fragment, which has the ports, stands for it: without that it never is.
             return true;
         }
-        if (direction == PolicyDirection.In && flow.Proto == NextHeader.Udp && !TransportChecksum.PassesEarly(packet))
+        if (direction == PolicyDirection.In && !TransportChecksum.PassesEarly(packet))
         {
             return false;
         }

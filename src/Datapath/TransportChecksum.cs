@@ -11,23 +11,27 @@ internal static class TransportChecksum
     private const int CheckedAtOnce = 76;   // CHECKSUM_BREAK
 
     /// <summary>
-    /// What UDP looks at before policy is asked: that the datagram is whole, that over IPv6 it has a checksum, and the checksum of a short one
-    /// (<c>__udp4_lib_rcv</c>, <c>__udp6_lib_rcv</c>, <c>udp4_csum_init</c>). False: it is lost to UDP, and policy never sees it.
+    /// What UDP and TCP look at before policy is asked: that the header, or datagram, is whole, that UDP over IPv6 has a checksum, and the checksum of
+    /// a short packet (<c>__udp4_lib_rcv</c>, <c>udp4_csum_init</c>, <c>tcp_v4_rcv</c> and their sisters). False: it is lost to them, and policy never sees it.
     /// </summary>
     public static bool PassesEarly(Span<byte> packet)
     {
         if (Ipv4View.TryParse(packet, out Ipv4View ip))
         {
-            return ip.IsFragment || Passes(ip.Payload, ip.Saddr, ip.Daddr, mayLackChecksum: true);
+            return ip.IsFragment || Passes(ip.Payload, ip.Protocol, ip.Saddr, ip.Daddr, mayLackChecksum: true);
         }
-        return !Ipv6View.TryParse(packet, out Ipv6View ip6) || ip6.NextHeader != NextHeader.Udp || Passes(ip6.Payload, ip6.Saddr, ip6.Daddr, mayLackChecksum: false);
+        return !Ipv6View.TryParse(packet, out Ipv6View ip6) || Passes(ip6.Payload, ip6.NextHeader, ip6.Saddr, ip6.Daddr, mayLackChecksum: false);
     }
 
-    private static bool Passes(Span<byte> upper, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr, bool mayLackChecksum) =>
-        UdpView.TryParse(upper, out UdpView udp)
-        && (udp.Checksum == 0
-            ? mayLackChecksum
-            : udp.Length > CheckedAtOnce || InternetChecksum.Verifies(udp.Bytes, InternetChecksum.PseudoHeader(saddr, daddr, NextHeader.Udp, udp.Length)));
+    private static bool Passes(Span<byte> upper, byte protocol, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr, bool mayLackChecksum) => protocol switch
+    {
+        NextHeader.Udp => UdpView.TryParse(upper, out UdpView udp) && (udp.Checksum == 0 ? mayLackChecksum : IsLongOrRight(udp.Bytes, protocol, saddr, daddr)),
+        NextHeader.Tcp => TcpView.TryParse(upper, out _) && IsLongOrRight(upper, protocol, saddr, daddr),
+        _ => true,
+    };
+
+    private static bool IsLongOrRight(Span<byte> upper, byte protocol, ReadOnlySpan<byte> saddr, ReadOnlySpan<byte> daddr) =>
+        upper.Length > CheckedAtOnce || InternetChecksum.Verifies(upper, InternetChecksum.PseudoHeader(saddr, daddr, protocol, upper.Length));
 
     public static void Renew(Span<byte> packet)
     {

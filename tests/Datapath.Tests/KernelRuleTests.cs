@@ -101,6 +101,33 @@ public sealed class KernelRuleTests
         Assert.Equal(counters, Packets.Counters(link.Receiver));
     }
 
+    /// <summary>What <c>tcp_v4_rcv</c> and <c>tcp_v6_rcv</c> discard before they ask policy, for which there is none here.</summary>
+    [Theory]
+    [InlineData(30, 5, true, "InNoPols=1")]
+    [InlineData(19, 5, true, "")]
+    [InlineData(30, 4, true, "")]
+    [InlineData(30, 8, true, "")]
+    [InlineData(76, 5, false, "")]
+    [InlineData(77, 5, false, "InNoPols=1")]
+    public void A_damaged_tcp_segment_is_lost_before_policy_counts_it(int length, int words, bool isRight, string counters)
+    {
+        foreach (bool v4 in (bool[])[true, false])
+        {
+            using Link link = new(() => [Sas.Gcm(XfrmMode.Tunnel)]);
+            byte[] outer = v4 ? Packets.Udp4(0) : Packets.Udp6(0), segment = new byte[length];
+            (XfrmAddress saddr, XfrmAddress daddr) = Packets.Addresses(outer);
+            segment[12] = (byte)(words << 4);
+            int size = v4 ? 4 : 16;
+            if (length > TcpView.ChecksumAt + 1)
+            {
+                ushort sum = InternetChecksum.Finish(InternetChecksum.Sum(segment, InternetChecksum.PseudoHeader(saddr.Bytes[..size], daddr.Bytes[..size], NextHeader.Tcp, length)));
+                InternetChecksum.Write(segment.AsSpan(TcpView.ChecksumAt), isRight ? sum : (ushort)~sum);
+            }
+            Assert.Null(link.Receive(link.Send(Packets.WithPayload(outer, segment, NextHeader.Tcp))));
+            Assert.Equal((v4, counters), (v4, Packets.Counters(link.Receiver)));
+        }
+    }
+
     [Theory]
     [InlineData(4, Sas.Right4)]
     [InlineData(8, Sas.Left4)]

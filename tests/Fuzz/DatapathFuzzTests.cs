@@ -360,6 +360,8 @@ public sealed class DatapathFuzzTests
 
         public bool IsHere(in XfrmAddress address, ushort family) => false;
 
+        public XfrmAddress? SourceTowards(in XfrmAddress daddr, ushort family, uint flowMark) => null;
+
         public void SenderTold(in XfrmAddress daddr, ushort family, int told, int path)
         {
         }

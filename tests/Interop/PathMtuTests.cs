@@ -24,7 +24,7 @@ public sealed partial class PathMtuTests(CharonPair pair, ITestOutputHelper outp
         Wiretap tap = pair.Net.Watch();
         ForgetLearnedMtus();
         // With DF a packet of 1500 octets does not go through, and its sender learns what would.
-        int mtu = LearnedMtu(pair.Net.LeftHost, rightHost, 1500 - (inner6 ? Ip6Overhead : Ip4Overhead));
+        int mtu = LearnedMtu(pair.Net.LeftHost, rightHost, 1500 - (inner6 ? Ip6Overhead : Ip4Overhead), by: inner6 ? Gateways.LeftLan6 : Gateways.LeftLan);
         Assert.InRange(mtu, 1350, 1470);
         pair.Net.LeftHost.PingsThrough(rightHost, size: mtu - (inner6 ? Ip6Overhead : Ip4Overhead), dontFragment: true);
         // The gateway's own sends are told at once or by ICMP.
@@ -83,12 +83,13 @@ public sealed partial class PathMtuTests(CharonPair pair, ITestOutputHelper outp
         }
     }
 
-    private static int LearnedMtu(Host host, string address, int size)
+    private static int LearnedMtu(Host host, string address, int size, string? by = null)
     {
         PingResult ping = host.Ping(address, count: 3, size: size, dontFragment: true, interval: 0.3, wait: 0.5);
         Assert.True(ping.Received == 0, $"a packet of 1500 octets with DF passed:\n{ping.Text}");
         Match told = ToldMtu().Match(ping.Text);
         Assert.True(told.Success, $"{host.Name} was not told the path's MTU:\n{ping.Text}");
+        Assert.True(by is null || ping.Text.Contains($"From {by} ", StringComparison.Ordinal), $"it was not its gateway that told:\n{ping.Text}");
         return int.Parse(told.Groups[1].Value, CultureInfo.InvariantCulture);
     }
 

@@ -20,6 +20,12 @@ public interface IPaths
     /// <summary>The interface that routing chooses for a destination in clear; 0 where there is no route.</summary>
     int OutputInterface(in XfrmAddress daddr, ushort family, uint mark);
 
+    /// <summary>The address that this host's packets to a destination have; null where there is no route.</summary>
+    /// <param name="daddr">The destination.</param>
+    /// <param name="family">Its family.</param>
+    /// <param name="flowMark">The packet's mark.</param>
+    XfrmAddress? SourceTowards(in XfrmAddress daddr, ushort family, uint flowMark);
+
     /// <summary>
     /// A sender on this host was told a smaller MTU for a destination that is the outer one too: routing will now know that number where
     /// it is asked about the path of the protected packets, for which it does not hold.

@@ -250,7 +250,9 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         CaptureTap tap = Captures.AddTap();
         DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct);
         RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
-        OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap);
+        HostPort host = NetworkNamespace.Run(_netns, () => new HostPort(
+            PacketSockets.OpenOwnSender(AddressFamily.Inet), HasIpv6 ? PacketSockets.OpenOwnSender(AddressFamily.Inet6) : null));
+        OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap, host);
         // The first device is the ordinary one. The inbound worker joins in with that alone: another (of an if_id, or of a policy's mark) has a worker of its own.
         bool ordinary = _devices.Length == 0;
         OutboundTurn turn = new(worker, queue.Handle, mayJoin: ordinary);
@@ -297,6 +299,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                 v4.Dispose();
                 v6?.Dispose();
                 direct?.Dispose();
+                host.Dispose();
             }),
             _logger);
         if (ordinary)

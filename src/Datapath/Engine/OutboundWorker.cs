@@ -24,6 +24,7 @@ public sealed class OutboundWorker : IDisposable
     private readonly IPaths _paths;
     private readonly IpIdentifiers _identifiers;
     private readonly DeviceTraits _device;
+    private readonly HostPort? _host;
     private readonly int _worker;
     private readonly CaptureTap? _tap;
     private readonly Outbound _outbound;
@@ -55,9 +56,11 @@ public sealed class OutboundWorker : IDisposable
     /// <param name="device">What is known of all packets of this device.</param>
     /// <param name="worker">A number, to spread counters.</param>
     /// <param name="tap">Shown what hosts send.</param>
-    public OutboundWorker(XfrmNamespace space, ITunPort tun, IWirePort wire, IPaths paths, IpIdentifiers identifiers, DeviceTraits device, int worker, CaptureTap? tap = null)
+    /// <param name="host">Tells senders beyond this host what fits; null: the device does.</param>
+    public OutboundWorker(
+        XfrmNamespace space, ITunPort tun, IWirePort wire, IPaths paths, IpIdentifiers identifiers, DeviceTraits device, int worker, CaptureTap? tap = null, HostPort? host = null)
     {
-        _tap = tap;
+        (_tap, _host) = (tap, host);
         (_space, _tun, _wire, _paths, _identifiers, _device, _worker) = (space, tun, wire, paths, identifiers, device, worker);
         _outbound = new Outbound(space, identifiers, worker);
         _held = new HeldPackets(space.Time);
@@ -624,16 +627,26 @@ public sealed class OutboundWorker : IDisposable
     }
 
     /// <summary>
-    /// Tells the sender what fits, in the name of the packet's destination: an address of this host would be no valid source for a packet that
-    /// comes in, and the destination's packets come in here anyway. False: ICMP does not answer such a packet.
+    /// Tells the sender what fits: one beyond this host in this host's name, one on it by the device, in the name of the packet's destination,
+    /// as an address of this host would be no valid source for a packet that comes in. False: ICMP does not answer such a packet.
     /// </summary>
     private bool AnswerTooBig(in PacketSlot slot, OutboundFlow flow, int mtu)
     {
         Span<byte> packet = slot.Span;
-        bool v4 = flow.Key.Family == AddressFamily.Inet;
-        if (v4 && !_paths.IsHere(flow.Key.Saddr, flow.Key.Family))
+        ushort family = flow.Key.Family;
+        bool v4 = family == AddressFamily.Inet, isBeyond = !_paths.IsHere(flow.Key.Saddr, family);
+        if (v4 && isBeyond)
         {
             RaiseTtl(packet);
+        }
+        if (isBeyond && _host is not null && _paths.SourceTowards(flow.Key.Saddr, family, 0) is { } source)
+        {
+            int told = IcmpErrors.TooBig(packet, mtu, source.Bytes[..(v4 ? 4 : 16)], _icmp);
+            if (told > 0)
+            {
+                _host.Send(_icmp, told, flow.Key.Saddr, family);
+            }
+            return told > 0;
         }
         int length = IcmpErrors.TooBig(packet, mtu, v4 ? packet.Slice(16, 4) : packet.Slice(24, 16), _icmp);
         if (length > 0)

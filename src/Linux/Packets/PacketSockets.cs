@@ -60,9 +60,14 @@ public static class PacketSockets
     /// Sends whole packets, header and all (IP_HDRINCL), and receives none. What routing has learned of path MTUs does not hold them back
     /// (<see cref="PathMtuProbe"/>).
     /// </summary>
-    public static SafeFileHandle OpenRawSender(ushort family, uint mark, int sendBuffer)
+    public static SafeFileHandle OpenRawSender(ushort family, uint mark, int sendBuffer) => OpenSender(family, SOCK_RAW, mark, sendBuffer);
+
+    /// <summary>The same for packets of this host's own, without a mark. It never waits: policy may take them to who sends them.</summary>
+    public static SafeFileHandle OpenOwnSender(ushort family) => OpenSender(family, SOCK_RAW | SOCK_NONBLOCK, 0, 0);
+
+    private static SafeFileHandle OpenSender(ushort family, int type, uint mark, int sendBuffer)
     {
-        SafeFileHandle socket = Open(family, SOCK_RAW, IPPROTO_RAW, mark, 0, sendBuffer);
+        SafeFileHandle socket = Open(family, type, IPPROTO_RAW, mark, 0, sendBuffer);
         Require(socket, family == SocketAddresses.AF_INET ? IPPROTO_IP : IPPROTO_IPV6, family == SocketAddresses.AF_INET ? IP_HDRINCL : IPV6_HDRINCL, 1);
         SetPathMtuDiscovery(socket, family, PathMtuProbe);
         return socket;

@@ -157,6 +157,8 @@ internal sealed class Tunnel : IDisposable
 
         public bool IsHere(in XfrmAddress address, ushort family) => false;
 
+        public XfrmAddress? SourceTowards(in XfrmAddress daddr, ushort family, uint flowMark) => null;
+
         public void SenderTold(in XfrmAddress daddr, ushort family, int told, int path)
         {
         }

@@ -90,7 +90,7 @@ public sealed class OuterHeaderTests : IDisposable
             link.WithPolicy(AddressFamily.Inet6);
             RawArrivalPort receiver = Own(new RawArrivalPort(OpenReceiver("::1", IpProtocol.Ah), AddressFamily.Inet6, IpProtocol.Ah));
             WirePort wire = new(OpenSender("127.0.0.1"), OpenSender("::1"), new UdpEncapSockets(), SteeringMarks.Default);
-            byte[] inner = Packets.Udp6(100, 0, extensions, "::1", "::1"), outer = link.Send(inner);
+            byte[] inner = mode == XfrmMode.Transport ? Packets.Udp6(100, 0, extensions, "::1", "::1") : Packets.Udp6(100, 0, extensions), outer = link.Send(inner);
             byte[] pinned = PinnedArray.Create(outer.Length);
             outer.CopyTo(pinned, 0);
             wire.Add(new PacketSlot(pinned, 0, pinned.Length, 0, pinned.Length), inUdp: false);
