@@ -52,7 +52,7 @@ kernel-test: publish
 
 SEED ?= 1
 COUNT ?= 500
-## Random netlink and PF_KEY requests: xfrmd's answers beside a real Linux's in qemu, byte for byte. SEED and COUNT choose them.
+## Random netlink and PF_KEY requests: xfrmd's answers beside a real Linux's in qemu, byte for byte. SEED and COUNT choose them. LINUX=6.18 asks that.
 kernel-compare: publish
 	SEED=$(SEED) COUNT=$(COUNT) tests/kernel/compare.sh
 
