@@ -4,8 +4,8 @@
 set -eu
 suite=$1
 shift
-archive=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 !~ /security/ { print $1; exit }')
-[ -n "$archive" ] || { echo "from-suite: apt has no archive of Debian" >&2; exit 1; }
+archive=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' | awk '$2 == "Debian" { print $1; exit }')
+[ -n "$archive" ] || { echo "from-suite: apt knows no archive of Debian; run apt-get update" >&2; exit 1; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir -p "$folder/lists/partial" "$folder/archives/partial"

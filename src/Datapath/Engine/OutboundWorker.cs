@@ -639,17 +639,14 @@ public sealed class OutboundWorker : IDisposable
         {
             RaiseTtl(packet);
         }
-        if (isBeyond && _host is not null && _paths.SourceTowards(flow.Key.Saddr, family, 0) is { } source)
+        XfrmAddress? own = isBeyond && _host is not null ? _paths.SourceTowards(flow.Key.Saddr, family, 0) : null;
+        XfrmAddress saddr = own ?? flow.Key.Daddr;
+        int length = IcmpErrors.TooBig(packet, mtu, saddr.Bytes[..(v4 ? 4 : 16)], _icmp);
+        if (length > 0 && own is not null)
         {
-            int told = IcmpErrors.TooBig(packet, mtu, source.Bytes[..(v4 ? 4 : 16)], _icmp);
-            if (told > 0)
-            {
-                _host.Send(_icmp, told, flow.Key.Saddr, family);
-            }
-            return told > 0;
+            _host!.Send(_icmp, length, flow.Key.Saddr, family);
         }
-        int length = IcmpErrors.TooBig(packet, mtu, v4 ? packet.Slice(16, 4) : packet.Slice(24, 16), _icmp);
-        if (length > 0)
+        else if (length > 0)
         {
             PacketPart part = new(_icmp, 0, length);
             _tun.Write(default, new ReadOnlySpan<PacketPart>(in part));
