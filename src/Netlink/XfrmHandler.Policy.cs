@@ -235,8 +235,7 @@ internal sealed partial class XfrmHandler
     {
         if (template.HasTunnelAddresses)
         {
-            // IP-TFS may be optional (Linux 6.14).
-            if (template.IsOptional && direction == PolicyDirection.Out && template.ModeByte != (byte)XfrmMode.Iptfs)
+            if (template.IsOptional && direction == PolicyDirection.Out)
             {
                 return Outcome.Reject(Errno.EINVAL, "Mode in optional template not allowed in outbound policy");
             }
