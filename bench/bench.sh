@@ -62,7 +62,7 @@ fetch_peers() {
     mkdir -p "$cache" "$debs"
     (
         cd "$debs"
-        "$here/tests/from-suite.sh" bookworm-backports wireguard-go
+        "$here/tests/from-suite.sh" bookworm-backports wireguard-go || exit 1
         apt-get -q update && apt-get -q -o APT::Sandbox::User=root download wireguard-tools "libcharon-extra-plugins=$(dpkg-query -W -f '${Version}' strongswan-libcharon)"
         for deb in *.deb; do
             dpkg-deb -x "$deb" "$cache"

@@ -26,17 +26,10 @@ unpack_kernel() {
 
 # Where the oracle puts its 6.12. Modules have other names since, and a parent in usr.
 set_up_newer() (
-    set -e
-    cd "$scratch/kernel"
-    gcc -static -O2 -o bin/poweroff bin/poweroff.c
-    mkdir -p k612 debs
-    (cd debs && "$root/tests/from-suite.sh" trixie-backports "linux-image-$LINUX.*+deb13-amd64")
-    dpkg-deb -x debs/*.deb k612/root
-    rm -rf debs
-    [ -d k612/root/lib ] || ln -s usr/lib k612/root/lib
-    depmod -b "$PWD/k612/root" "$(ls k612/root/lib/modules)"
-    bin/mkinitrd k612
-    sed -i 's/ drbg / drbg crypto_null chacha /' mods.sh
+    cd "$scratch/kernel" && gcc -static -O2 -o bin/poweroff bin/poweroff.c && mkdir -p k612 debs \
+        && (cd debs && "$root/tests/from-suite.sh" trixie-backports "linux-image-$LINUX.*+deb13-amd64") \
+        && dpkg-deb -x debs/*.deb k612/root && rm -rf debs && { [ -d k612/root/lib ] || ln -s usr/lib k612/root/lib; } \
+        && depmod -b "$PWD/k612/root" "$(ls k612/root/lib/modules)" && bin/mkinitrd k612 && sed -i 's/ drbg / drbg crypto_null chacha /' mods.sh
 )
 
 # put_away NETNS: last of all.
