@@ -43,6 +43,14 @@ public static class FlowDecoder
         return Ipv6View.TryParseHeader(packet, out Ipv6View ip6) && TryDecode6(ip6, mark, ifIndex, ifId, out flow, asWhole: false);
     }
 
+    /// <summary>The ICMP errors that are looked at on their way: <c>icmp_err_packet</c>.</summary>
+    public static bool IsPathError(in Flow flow) => flow.Proto switch
+    {
+        NextHeader.Icmp => flow is { Family: AddressFamily.Inet, Sport: IcmpView.Unreachable or IcmpView.TimeExceeded },
+        NextHeader.Icmpv6 => flow is { Family: AddressFamily.Inet6, Sport: IcmpView.V6Unreachable or IcmpView.V6PacketTooBig or IcmpView.V6TimeExceeded },
+        _ => false,
+    };
+
     /// <summary>The flow of the packet that an ICMP error quotes, reversed (<c>xfrm_decode_session_reverse</c> of <c>icmp_send</c>'s data). False: it is no such error.</summary>
     public static bool TryDecodeEmbedded(Span<byte> packet, in Flow outer, out Flow flow)
     {

@@ -69,7 +69,7 @@ public sealed partial class Inbound
         {
             return false;
         }
-        Flow? embedded = flow.Proto is NextHeader.Icmp or NextHeader.Icmpv6 && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
+        Flow? embedded = FlowDecoder.IsPathError(flow) && FlowDecoder.TryDecodeEmbedded(packet, flow, out Flow quoted) ? quoted : null;
         Policy? ofSocket = direction == PolicyDirection.In ? host.SocketPolicy(flow) : null;
         if (InboundPolicyCheck.Allows(space, flow, direction, _path.AsSpan(0, _depth), embedded, ref _verified, out XfrmCounter? counter, ofSocket))
         {

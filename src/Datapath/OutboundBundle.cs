@@ -47,7 +47,7 @@ public sealed class OutboundBundle
     /// <summary>IP-TFS that may not cut packets (XFRMA_IPTFS_DONT_FRAG).</summary>
     internal bool NeverCuts { get; }
 
-    /// <summary>What a "packet too big" tells an IPv6 sender: never less than 1280.</summary>
+    /// <summary>The largest packet that an IPv6 sender is believed to be able to send, never less than 1280: what does not fit is cut outside.</summary>
     public int InnerMtu6 => Math.Max(InnerMtu, Ipv6View.MinMtu);
 
     /// <summary>Bytes that TFC padding may add, beside <see cref="PacketSlot.Tailroom"/>.</summary>

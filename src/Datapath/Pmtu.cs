@@ -15,16 +15,15 @@ public static class Pmtu
         if (sa.Mode == XfrmMode.Iptfs)
         {
             // iptfs_get_inner_mtu: what does not fit is cut, unless the SA forbids it.
-            return sa.Iptfs is { DontFragment: true } ? Math.Max(Unbounded(sa, outer), 1) : sa.Family == AddressFamily.Inet ? MaxMtu : MaxMtu + Ipv6View.HeaderLength;
+            return sa.Iptfs is { DontFragment: true } ? Fits(sa, outer) : sa.Family == AddressFamily.Inet ? MaxMtu : MaxMtu + Ipv6View.HeaderLength;
         }
-        int mtu = Unbounded(sa, outer);
-        return sa.Family == AddressFamily.Inet6 && mtu < Ipv6View.MinMtu ? Ipv6View.MinMtu : Math.Max(mtu, 1);
+        return Fits(sa, outer);
     }
 
     /// <summary>How much data an IP-TFS payload holds: what the path takes, or what XFRMA_IPTFS_PKT_SIZE leaves.</summary>
     public static int IptfsPayload(SecurityAssociation sa, int outer)
     {
-        int fits = Math.Max(Unbounded(sa, outer), 1), asked = (int)Math.Min(sa.Iptfs?.PacketSize ?? 0, MaxMtu);
+        int fits = Fits(sa, outer), asked = (int)Math.Min(sa.Iptfs?.PacketSize ?? 0, MaxMtu);
         return asked == 0 ? fits : Math.Clamp(asked - HeaderLength(sa), 1, fits);
     }
 
@@ -56,17 +55,17 @@ public static class Pmtu
 
     internal static int RoundUp(int length, int align) => (length + align - 1) & -align;
 
-    private static int Unbounded(SecurityAssociation sa, int outer)
+    private static int Fits(SecurityAssociation sa, int outer)
     {
         if (sa.Id.Proto != IpProtocol.Esp || sa.State != SaState.Valid || sa.Esp is not { } esp)
         {
-            return outer - HeaderLength(sa);
+            return Math.Max(outer - HeaderLength(sa), 1);
         }
         int align = Math.Max(esp.BlockSize, 4), adjust = 0;
         if (sa.Mode is XfrmMode.Transport or XfrmMode.Beet)
         {
             adjust = sa.Family == AddressFamily.Inet ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength;
         }
-        return ((outer - HeaderLength(sa) - esp.IcvLength - adjust) & -align) + adjust - 2;
+        return Math.Max(((outer - HeaderLength(sa) - esp.IcvLength - adjust) & -align) + adjust - 2, 1);
     }
 }

@@ -15,10 +15,15 @@ public sealed class PolicyResolver
     /// <param name="probe">Only look: no ACQUIRE, no use time, no counter (xfrmd explain).</param>
     /// <param name="steeredBy">The mark of the policy by which steering took the packet, of whose own mark no more is known; null: the flow has the packet's.</param>
     /// <param name="ofSocket">The out policy of the socket that sends it, which goes before all others where it matches (<c>xfrm_sk_policy_lookup</c>).</param>
-    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false, XfrmMark? steeredBy = null, Policy? ofSocket = null)
+    /// <param name="isQuoted">The flow is that of the packet that an ICMP error is about: policies without XFRM_POLICY_ICMP let it pass (XFRM_LOOKUP_ICMP).</param>
+    public OutboundDecision Resolve(in Flow flow, uint cpu = 0, bool probe = false, XfrmMark? steeredBy = null, Policy? ofSocket = null, bool isQuoted = false)
     {
         int generation = _space.Generation;
         Policy? policy = ofSocket is not null && ofSocket.Matches(flow) ? ofSocket : _space.Spd.Find(flow, PolicyDirection.Out, steeredBy);
+        if (isQuoted && (policy is null || (policy.Flags & PolicyFlags.Icmp) == 0))
+        {
+            return new OutboundDecision { Action = OutboundAction.Bypass, Generation = generation };
+        }
         if (policy is null)
         {
             return _space.Spd.Default(PolicyDirection.Out) == PolicyAction.Block

@@ -7,6 +7,9 @@ internal sealed class OutboundFlow
 {
     public Flow Key;
 
+    /// <summary>Of an ICMP error: the flow that it is about, turned round. Each is decided by itself.</summary>
+    public Flow? Quoted;
+
     /// <summary><see cref="XfrmNamespace.Generation"/> of the decision; anything else makes it stale.</summary>
     public int Generation;
 

@@ -251,14 +251,19 @@ public sealed class OutboundWorker : IDisposable
         }
         // The packets of the run were decided by what stood in the entry.
         EndRun();
-        return Decide(flow ?? _flows.Replace(key));
+        flow ??= _flows.Replace(key);
+        flow.Quoted = FlowDecoder.TryDecodeEmbedded(packet, key, out Flow quoted) ? quoted : null;
+        return Decide(flow);
     }
 
     private OutboundFlow Decide(OutboundFlow flow)
     {
-        // One thread carries all that a device takes: as on a machine with one CPU.
-        OutboundDecision decision = _space.Resolver.Resolve(
-            Routed(flow), cpu: 0, steeredBy: _device is { IfId: 0, Sockets: null } ? new XfrmMark(_device.Mark, _device.MarkMask) : null, ofSocket: _device.Sockets?.Outbound);
+        Flow routed = Routed(flow);
+        OutboundDecision decision = Resolve(routed);
+        if (flow.Quoted is { } quoted)
+        {
+            decision = DecideByQuoted(decision, routed, quoted with { Oif = routed.Oif });
+        }
         flow.Decision = decision;
         flow.Generation = decision.Generation;
         flow.TooBigCount = _wire.TooBigCount;
@@ -266,7 +271,7 @@ public sealed class OutboundWorker : IDisposable
         flow.MarkedAt = _now;
         flow.Bundle = null;
         // Without an SA it is asked anew for each packet, so that an ACQUIRE is repeated once the larval SA has gone.
-        flow.ValidUntil = decision.Action == OutboundAction.Pending || decision.IsFallback ? 0 : _now + PathLifetime;
+        flow.ValidUntil = decision.Action == OutboundAction.Pending || decision.IsFallback || flow.Quoted is not null ? 0 : _now + PathLifetime;
         if (decision.Action == OutboundAction.Transform)
         {
             OutboundSa[] chain = new OutboundSa[decision.Sas.Length];
@@ -285,6 +290,36 @@ public sealed class OutboundWorker : IDisposable
             flow.PlainMtu = _paths.MtuTowards(flow.Key.Daddr, flow.Key.Family, Mark);
         }
         return flow;
+    }
+
+    // One thread carries all that a device takes: as on a machine with one CPU.
+    private OutboundDecision Resolve(in Flow flow, bool isQuoted = false) => _space.Resolver.Resolve(
+        flow, cpu: 0, steeredBy: _device is { IfId: 0, Sockets: null } ? new XfrmMark(_device.Mark, _device.MarkMask) : null, ofSocket: _device.Sockets?.Outbound, isQuoted: isQuoted);
+
+    /// <summary>
+    /// An ICMP error that no SA is for may go through that of the packet that it is about: of this host's own <c>icmp_route_lookup</c>, of those on
+    /// their way <c>xfrm_out_fwd_icmp</c>. What finds no SA there either goes as it would have gone.
+    /// </summary>
+    private OutboundDecision DecideByQuoted(OutboundDecision decision, in Flow error, in Flow quoted)
+    {
+        bool isOwn = _paths.IsHere(error.Saddr, error.Family);
+        bool mayAsk = isOwn
+            ? decision.Action == OutboundAction.Bypass || decision.Errno == Errno.EPERM
+            : decision.Action == OutboundAction.Bypass && FlowDecoder.IsPathError(error);
+        if (!mayAsk)
+        {
+            return decision;
+        }
+        OutboundDecision other = Resolve(quoted, isQuoted: true);
+        if (other.Action == OutboundAction.Transform || (isOwn && other.Errno == Errno.EPERM))
+        {
+            return other;
+        }
+        if (other.Counter is { } counter)
+        {
+            _space.Statistics.Add(counter, 1, _worker);
+        }
+        return decision;
     }
 
     /// <summary>
@@ -619,7 +654,9 @@ public sealed class OutboundWorker : IDisposable
     private void AnswerTooBig(in PacketSlot slot, OutboundFlow flow)
     {
         OutboundBundle bundle = flow.Bundle!;
-        int mtu = flow.Key.Family == AddressFamily.Inet ? bundle.InnerMtu : bundle.InnerMtu6;
+        // __xfrm6_output tells a sender beyond this host what the tunnel takes, be it less than IPv6 has to (1280); this host's own would not believe it.
+        bool isForwarded = bundle.Chain[0].Sa.Mode == XfrmMode.Tunnel && !_paths.IsHere(flow.Key.Saddr, flow.Key.Family);
+        int mtu = flow.Key.Family == AddressFamily.Inet || isForwarded ? bundle.InnerMtu : bundle.InnerMtu6;
         if (AnswerTooBig(slot, flow, mtu) && OuterDestination(flow.Key, flow.Decision.Sas) == flow.Key.Daddr)
         {
             _paths.SenderTold(flow.Key.Daddr, flow.Key.Family, mtu, bundle.PathMtu);

@@ -1,5 +1,6 @@
 using Xfrmd.Kernel;
 using Xfrmd.Linux;
+using Xfrmd.Wire;
 
 namespace Xfrmd.Datapath.Steering;
 
@@ -17,7 +18,7 @@ namespace Xfrmd.Datapath.Steering;
 internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
 {
     public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
-    public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
+    public const string Ingress = "ingress", Errors = "errors", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
     private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
     private const uint RtnUnicast = 1;
@@ -50,6 +51,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(main, PolicyType.Main)));
             Rule(chain, batch.Accept);
         }
+        batch.AddChain(Errors);
         batch.AddChain(SocketsOut);
         batch.AddChain(SocketsIn);
         WriteIngress();
@@ -121,8 +123,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.AddSet(BypassPorts, 1000001, 8, (2 << 6) | 13);         // nf_proto . inet_service
         batch.AddSet(IpsecSet, 1000002, 1, 12);
         batch.AddSet(NetfilterPolicyChain.PortedSet, 1000003, 1, 12);
-        batch.AddElements(IpsecSet, Protocols([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
-        batch.AddElements(NetfilterPolicyChain.PortedSet, Protocols(SelectorExpansion.PortedProtocols));
+        batch.AddSet(NetfilterPolicyChain.ErrorSet, 1000005, 1, 14);
+        batch.AddSet(NetfilterPolicyChain.ErrorSet6, 1000006, 1, 29);
+        batch.AddElements(NetfilterPolicyChain.ErrorSet, Bytes([IcmpView.Unreachable, IcmpView.SourceQuench, IcmpView.Redirect, IcmpView.TimeExceeded, IcmpView.ParameterProblem]));
+        batch.AddElements(NetfilterPolicyChain.ErrorSet6, Bytes([IcmpView.V6Unreachable, IcmpView.V6PacketTooBig, IcmpView.V6TimeExceeded, IcmpView.V6ParameterProblem]));
+        batch.AddElements(IpsecSet, Bytes([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
+        batch.AddElements(NetfilterPolicyChain.PortedSet, Bytes(SelectorExpansion.PortedProtocols));
     }
 
     /// <summary>While nobody listens, showing costs the limit and a look-up of the listener, of dropped packets only.</summary>
@@ -162,6 +168,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Compare(0, RtnUnicast, equal: false);
             batch.Accept();
         });
+        Rule(chain, () => batch.Jump(Errors));
         Jumps(chain, PolicyChainKind.OutForwarded);
     }
 
@@ -196,6 +203,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(chain, ClearOurMark);
         Rule(chain, () => AcceptBypassPort(0));
         Rule(chain, AcceptNeighbourDiscovery);
+        Rule(chain, () => batch.Jump(Errors));
         Jumps(chain, PolicyChainKind.Out);
     }
 
@@ -370,12 +378,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.EndRule();
     }
 
-    private static List<ReadOnlyMemory<byte>> Protocols(ReadOnlySpan<byte> protocols)
+    private static List<ReadOnlyMemory<byte>> Bytes(ReadOnlySpan<byte> values)
     {
         List<ReadOnlyMemory<byte>> keys = [];
-        foreach (byte protocol in protocols)
+        foreach (byte value in values)
         {
-            keys.Add(new byte[] { protocol });
+            keys.Add(new byte[] { value });
         }
         return keys;
     }

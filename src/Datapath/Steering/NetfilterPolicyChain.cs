@@ -16,8 +16,12 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     /// <summary>The set of protocols that have ports; made with the table.</summary>
     public const string PortedSet = "ported";
 
+    /// <summary>The sets of types of ICMP and ICMPv6 that <c>icmp_send</c> and <c>icmp6_send</c> are asked for; made with the table.</summary>
+    public const string ErrorSet = "icmp-errors", ErrorSet6 = "icmpv6-errors";
+
     private const int Scratch = 15;
     private const byte FragmentHeader = 44;
+    private const int IcmpHeader = 8;
     private static readonly byte[] NonZeroFragment = [0x3F, 0xFF], GreKeyAndChecksum = [0xA0, 0x00], GreKey = [0x20, 0x00];
     private readonly Dictionary<uint, (RuleGroup Group, int Chain)> _pending = [];
     private int _sets;
@@ -134,6 +138,12 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
                 batch.Mask(Scratch, GreKey);
                 batch.Compare(Scratch, [0, 0]);
                 break;
+            case PortKind.Quoted:
+                batch.LoadMeta(Scratch, NetfilterMeta.L4Protocol);
+                batch.Compare(Scratch, [ipv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6]);
+                batch.LoadTransport(Scratch, 0, 1);
+                batch.Lookup(Scratch, ipv4 ? ErrorSet : ErrorSet6);
+                break;
         }
         WriteKey(shape, ipv4, kind);
         if (set.Length > 0)
@@ -161,14 +171,15 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     /// <summary>Loads the fields one behind the other into the registers from 0 on: the key of the set.</summary>
     private void WriteKey(in SelectorShape shape, bool ipv4, PolicyChainKind kind)
     {
-        int register = 0;
+        int register = 0, saddr = ipv4 ? 12 : 8, daddr = ipv4 ? 16 : 24;
+        bool quoted = shape.Kind == PortKind.Quoted;
         if (shape.PrefixS > 0)
         {
-            register = WriteAddress(register, ipv4 ? 12 : 8, shape.AddressLength, shape.PrefixS);
+            register = WriteAddress(register, quoted ? daddr : saddr, shape.AddressLength, shape.PrefixS, quoted);
         }
         if (shape.PrefixD > 0)
         {
-            register = WriteAddress(register, ipv4 ? 16 : 24, shape.AddressLength, shape.PrefixD);
+            register = WriteAddress(register, quoted ? saddr : daddr, shape.AddressLength, shape.PrefixD, quoted);
         }
         if (shape.Protocol)
         {
@@ -193,9 +204,16 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
     }
 
-    private int WriteAddress(int register, int offset, int length, int prefix)
+    private int WriteAddress(int register, int offset, int length, int prefix, bool quoted)
     {
-        batch.LoadNetwork(register, offset, length);
+        if (quoted)
+        {
+            batch.LoadTransport(register, IcmpHeader + offset, length);
+        }
+        else
+        {
+            batch.LoadNetwork(register, offset, length);
+        }
         if (prefix < length * 8)
         {
             Span<byte> mask = stackalloc byte[16];

@@ -47,6 +47,7 @@ public sealed partial class NetfilterSteering : ISteering
     private volatile SteeringDevice[] _devices = [];
     private readonly Action<uint, ulong> _takeHandle;
     private Chain[] _chains = [];
+    private QuotedErrors _errors;
     private Pending _pending;
     private bool _canLog = true;
     private bool _disposed;
@@ -57,6 +58,7 @@ public sealed partial class NetfilterSteering : ISteering
         _takeHandle = TakeHandle;
         _batch = new NetfilterBatch(options.TableName);
         _base = new NetfilterBaseRules(_batch, options.Marks, options.LogGroup);
+        _errors = new QuotedErrors(_batch, options.Marks);
     }
 
     public IReadOnlyList<SteeringDevice> Devices => _devices;
@@ -128,7 +130,9 @@ public sealed partial class NetfilterSteering : ISteering
             else
             {
                 layers.Replace(replaced, policy);
+                _errors.Remove([replaced]);
             }
+            _errors.Insert(policy, OutVerdict(policy));
             _pending = replaced is null ? Pending.Insertions : Pending.Mixed;
         }
     }
@@ -145,6 +149,7 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 chain.Layers.Remove(policies);   // those of other directions it does not know
             }
+            _errors.Remove(policies);
             _pending = Pending.Removals;
         }
     }
@@ -484,10 +489,12 @@ public sealed partial class NetfilterSteering : ISteering
             .. NewChains(PolicyDirection.In, PolicyChainKind.In),
             .. NewChains(PolicyDirection.Fwd, PolicyChainKind.Fwd),
         ];
+        _errors = new QuotedErrors(_batch, _options.Marks);
         foreach (Policy policy in _chains.Where(static c => c.Type == PolicyType.Main).SelectMany(c => _spd.Ordered(c.Direction)))
         {
             MakeDeviceFor(policy);
             ChainOf(policy.Direction, policy.Type).Layers.Insert(policy);
+            _errors.Insert(policy, OutVerdict(policy));
         }
         WriteDefaults();
         WriteSocketClasses();
@@ -561,6 +568,10 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 return;
             }
+        }
+        if (_errors.TakeHandle(id, handle))
+        {
+            return;
         }
         foreach (SocketChains chains in _sockets)
         {

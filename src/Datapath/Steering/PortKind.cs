@@ -26,4 +26,7 @@ public enum PortKind : byte
 
     /// <summary>A protocol without ports: they are 0.</summary>
     Portless,
+
+    /// <summary>An ICMP error, whose addresses are those of the packet that it quotes, turned round (<c>xfrm_decode_session_reverse</c>).</summary>
+    Quoted,
 }

@@ -48,6 +48,14 @@ public static class SelectorExpansion
         return [.. all];
     }
 
+    /// <summary>The ICMP errors that a policy with XFRM_POLICY_ICMP may cover: by addresses alone.</summary>
+    public static (SelectorShape Shape, SelectorKey Key) ExpandQuoted(Policy policy)
+    {
+        XfrmSelector selector = policy.Selector;
+        (selector.Family, selector.Ifindex) = (policy.Family, 0);
+        return new Fields(selector, 0, 0).Build(PortKind.Quoted, 0);
+    }
+
     private static void AddProtocol(List<(SelectorShape, SelectorKey)> all, in Fields fields, byte protocol)
     {
         switch (protocol)
