@@ -148,19 +148,17 @@ public static class FlowDecoder
     // Since Linux 6.7 the flow dissector decides: no fragment has ports, not even the first (FLOW_DISSECTOR_F_PARSE_1ST_FRAG is not asked for).
     private static (ushort Sport, ushort Dport) Ports(byte proto, ReadOnlySpan<byte> upper)
     {
-        const int PortsLength = 4, MobilityType = 2;
+        const int PortsLength = 4;
         if (upper.Length < PortsLength)
         {
             return default;
         }
         switch (proto)
         {
-            case NextHeader.Tcp or NextHeader.Udp or NextHeader.UdpLite or NextHeader.Sctp or NextHeader.Dccp:
+            case NextHeader.Tcp or NextHeader.Udp or NextHeader.UdpLite or NextHeader.Sctp:
                 return (BinaryPrimitives.ReadUInt16BigEndian(upper), BinaryPrimitives.ReadUInt16BigEndian(upper[2..]));
             case NextHeader.Icmp or NextHeader.Icmpv6:
                 return (upper[0], upper[1]);
-            case NextHeader.Mobility:
-                return (upper[MobilityType], 0);
             case NextHeader.Gre:
                 ushort flags = BinaryPrimitives.ReadUInt16BigEndian(upper);
                 int key = (flags & GreChecksumBit) != 0 ? 8 : 4;

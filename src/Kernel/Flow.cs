@@ -17,5 +17,10 @@ public readonly record struct Flow
     public uint IfId { get; init; }
 
     /// <summary>The flow of the answer: what an ICMP error's embedded packet is looked up as.</summary>
-    public Flow Reversed() => this with { Saddr = Daddr, Daddr = Saddr, Sport = Dport, Dport = Sport };
+    public Flow Reversed()
+    {
+        // ICMP's type and code, and GRE's key, stay where they are (decode_session4).
+        bool turns = Proto is not (IpProtocol.Icmp or IpProtocol.Icmpv6 or IpProtocol.Gre);
+        return this with { Saddr = Daddr, Daddr = Saddr, Sport = turns ? Dport : Sport, Dport = turns ? Sport : Dport };
+    }
 }

@@ -369,6 +369,8 @@ public sealed class NetfilterBatch
 
     public void Drop() => Verdict(0, null);
 
+    public void Return() => Verdict(unchecked((uint)-5), null);
+
     public void Jump(string chain) => Verdict(unchecked((uint)-3), chain);
 
     public void Goto(string chain) => Verdict(unchecked((uint)-4), chain);

@@ -4,7 +4,7 @@ import hashlib, hmac, ipaddress, struct, zlib
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-ESP, AH, COMP, UDP = 50, 51, 108, 17
+ESP, AH, COMP, UDP, TCP, ICMP, ICMPV6 = 50, 51, 108, 17, 6, 1, 58
 KEY, ICV, COMP_BITS = bytes(range(32)), 16, 11      # of HMAC-SHA-256-128; IPCOMP's window in Linux
 GCM_KEY = bytes(range(20))                          # the salt last
 
@@ -30,6 +30,22 @@ def udp(src, dst, sport, dport, payload, sums=True):
     head = struct.pack('>HHHH', sport, dport, 8 + len(payload), 0)
     value = (checksum(a.packed + b.packed + struct.pack('>II', len(head + payload), UDP) + head + payload) or 0xffff) if sums else 0
     return head[:6] + struct.pack('>H', value) + payload
+
+
+def sealed(src, dst, proto, data, at):
+    """With the checksum of TCP or ICMPv6 at `at`; ICMP counts no addresses in."""
+    a, b = ipaddress.ip_address(src), ipaddress.ip_address(dst)
+    pseudo = b'' if proto == ICMP else a.packed + b.packed + struct.pack('>II', len(data), proto)
+    return data[:at] + struct.pack('>H', checksum(pseudo + data)) + data[at + 2:]
+
+
+def tcp(src, dst, sport, dport, flags, payload=b''):
+    return sealed(src, dst, TCP, struct.pack('>HHIIBBHHH', sport, dport, 1000, 0, 5 << 4, flags, 8192, 0, 0) + payload, 16)
+
+
+def icmp(src, dst, kind, code, rest, payload):
+    """ICMP, or ICMPv6 between IPv6 addresses; of an error `payload` is what it quotes."""
+    return sealed(src, dst, ICMPV6 if ':' in src else ICMP, struct.pack('>BBHI', kind, code, 0, rest) + payload, 2)
 
 
 def esp(spi, sequence, payload, following, high=None, aead=False, pad=None, pad_length=None, extra=b''):

@@ -987,7 +987,7 @@ class Themes(Composer):
         direction = 1 if outward else self.pick(0, 0, 0, 0, 0, 0, 0, 2)
         policy = {'sel': sel, 'dir': direction, 'index': 0, 'more': [], 'templates': templates}
         self.policies.append(policy)
-        return X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 8, 1, 2)), b''.join(templates)
+        return X.enc('xfrm_userpolicy_info', sel=sel, lft={}, priority=self.pick(0, 100, 100), dir=direction, action=self.pick(*[0] * 15, 1), flags=self.pick(*[0] * 6, 1, 2, 2, 2)), b''.join(templates)
 
     def installed(self, chain, outward, chance):
         """The SAs, mostly a policy for them, and now and then another; mostly in this order."""
@@ -1038,6 +1038,9 @@ class Themes(Composer):
             data = b'compress ' * 30
         packet = P.ip(src, dst, P.UDP, P.udp(src, dst if wrong != 'sum' else src, 1111, self.pick(7000, 7000, 7000, 7001) if wrong == 'port' else 7000, data, self.some(.8) or self.inner == 10), tos=tos, ttl=self.r.choice(self.hops), length=None if wrong != 'inner long' else 9000,
                       options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'')
+        if self.some(.25):
+            src, proto, payload = self.other_than_udp(src, dst, data, self.far and wrong != 'to other')
+            packet = P.ip(src, dst, proto, payload, tos=tos, ttl=self.r.choice(self.hops))
         if wrong == 'inner cut':
             packet = packet[:self.pick(1, 19, 20, 24, 27, 39, 40)]
         if wrong == 'version':
@@ -1114,6 +1117,26 @@ class Themes(Composer):
             data = P.udp(src, dst, self.pick(4500, 4501) if wrong == 'port' else 4500, 4500, data, self.outer == 10 or self.some(.3))
             return P.ip(src, dst, P.UDP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.UDP, data)
         return P.ip(src, dst, P.ESP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.ESP, data)
+
+    ROUTER = {2: '172.16.0.9', 10: 'fd00:9::9'}
+
+    def other_than_udp(self, src, dst, data, passes):
+        """An ICMP error about a packet from `dst`, mostly by a router that no selector names; where the packet only passes through, TCP and others too."""
+        six = ':' in src
+        kind = self.pick('error', 'error', 'error', 'tcp', 'echo', 'sctp', 'gre', 'dccp', 'udplite', 'none') if passes else 'error'
+        proto = {'tcp': P.TCP, 'sctp': 132, 'gre': 47, 'dccp': 33, 'udplite': 136, 'none': 59}.get(kind, P.ICMPV6 if six else P.ICMP)
+        if kind == 'error':
+            about = P.ip(dst, src, P.UDP, P.udp(dst, src, self.pick(7000, 7000, 9), self.pick(1111, 2222), data)) if self.some(.9) else P.ip(dst, self.ROUTER[10 if six else 2], P.TCP, P.tcp(dst, self.ROUTER[10 if six else 2], 9, 80, 2))
+            by = self.ROUTER[10 if six else 2] if self.some(.7) else src
+            chosen, code = self.pick((1, 0), (1, 3), (2, 0), (3, 0), (4, 0)) if six else self.pick((3, 1), (3, 3), (3, 4), (11, 0), (12, 0), (4, 0))
+            return by, proto, P.icmp(by, dst, chosen, code, 1300, about[:self.pick(20, 28, 48, 500, 500, 500)])
+        if kind == 'tcp':
+            return src, proto, P.tcp(src, dst, 1111, 7000, self.pick(2, 16, 24), data)
+        if kind == 'echo':
+            return src, proto, P.icmp(src, dst, self.pick(128, 129) if six else self.pick(8, 0), 0, 0x10001, data)
+        if kind == 'gre':
+            return src, proto, struct.pack('>HH', self.pick(0, 0x2000, 0xa000), 0x0800) + struct.pack('>II', 0x04571b58, 0x04571b58) + data
+        return src, proto, struct.pack('>HHII', 1111, 7000, 0, 0) + data
 
     def numbered(self, sa, wrong):
         """The next sequence number, or another."""
@@ -1215,16 +1238,15 @@ class Themes(Composer):
 
     def from_lan(self):
         src, dst = self.ends_of(True)
-        wrong = self.pick(*[''] * 8, 'other', 'options', 'port', 'icmp', 'esp')
+        wrong = self.pick(*[''] * 8, 'other', 'options', 'port', 'icmp', 'icmp', 'icmp', 'esp')
         if wrong == 'other':
             dst = {2: '192.168.1.77', 10: 'fd00:1::77'}[self.inner]
         data = bytes((3 * i) & 0xff for i in range(self.pick(0, 8, 8, 50, 300, 1300, 1330, 1372, 1400, 1440, 1472 if self.inner == 2 else 1452)))
         proto, payload = P.UDP, P.udp(src, dst, self.pick(1111, 2222), self.pick(7000, 7000, 7000, 9), data)
         if wrong == 'esp':
             proto, payload = P.ESP, P.esp(0x777, 1, data, 17)
-        if wrong == 'icmp' and self.inner == 2:
-            payload = b'\x08\0' + struct.pack('>H', P.checksum(b'\x08\0\0\0\1\2\0\1' + data)) + b'\1\2\0\1' + data
-            proto = 1
+        if wrong == 'icmp':
+            src, proto, payload = self.other_than_udp(src, dst, data, True)
         packet = P.ip(src, dst, proto, payload, tos=self.pick(*[0] * 4, 1, 2, 3, 0xb8, 0xbb), ttl=self.pick(64, 64, 64, 2, 255), df=self.some(.6), options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'', flow=self.pick(0, 0x12345))
         if self.inner == 2 and self.some(.1) and len(packet) > 400 and packet[0] == 0x45:
             yield from ({'inject': f.hex(), 'at': 'w1', 'what': 'fragment from the lan'} for f in P.fragments(packet, self.pick(400, 800)))

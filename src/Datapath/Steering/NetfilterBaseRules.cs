@@ -17,8 +17,8 @@ namespace Xfrmd.Datapath.Steering;
 /// </remarks>
 internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
 {
-    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
-    public const string Ingress = "ingress", Errors = "errors", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
+    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec", ErrorSet = "icmp-errors", PathErrorSet = "icmp-path-errors";
+    public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
     private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
     private const uint RtnUnicast = 1;
@@ -40,9 +40,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         {
             batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Sub));
             batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Main));
-            batch.AddChain(DefaultChain(kind));
+            if (!NetfilterPolicyChain.IsOfErrors(kind))
+            {
+                batch.AddChain(DefaultChain(kind));
+            }
         }
-        foreach (PolicyChainKind kind in Enum.GetValues<PolicyChainKind>())
+        foreach (PolicyChainKind kind in Enum.GetValues<PolicyChainKind>().Where(static k => !NetfilterPolicyChain.IsOfErrors(k)))
         {
             string chain = NetfilterPolicyChain.AllowedBySub(kind);
             batch.AddChain(chain);
@@ -51,7 +54,6 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(main, PolicyType.Main)));
             Rule(chain, batch.Accept);
         }
-        batch.AddChain(Errors);
         batch.AddChain(SocketsOut);
         batch.AddChain(SocketsIn);
         WriteIngress();
@@ -123,12 +125,21 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.AddSet(BypassPorts, 1000001, 8, (2 << 6) | 13);         // nf_proto . inet_service
         batch.AddSet(IpsecSet, 1000002, 1, 12);
         batch.AddSet(NetfilterPolicyChain.PortedSet, 1000003, 1, 12);
-        batch.AddSet(NetfilterPolicyChain.ErrorSet, 1000005, 1, 14);
-        batch.AddSet(NetfilterPolicyChain.ErrorSet6, 1000006, 1, 29);
-        batch.AddElements(NetfilterPolicyChain.ErrorSet, Bytes([IcmpView.Unreachable, IcmpView.SourceQuench, IcmpView.Redirect, IcmpView.TimeExceeded, IcmpView.ParameterProblem]));
-        batch.AddElements(NetfilterPolicyChain.ErrorSet6, Bytes([IcmpView.V6Unreachable, IcmpView.V6PacketTooBig, IcmpView.V6TimeExceeded, IcmpView.V6ParameterProblem]));
-        batch.AddElements(IpsecSet, Bytes([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
-        batch.AddElements(NetfilterPolicyChain.PortedSet, Bytes(SelectorExpansion.PortedProtocols));
+        const uint ProtocolFamily = 2, InetProtocol = 12, IcmpType = 14;
+        foreach ((string set, uint id) in new[] { (ErrorSet, 1000005u), (PathErrorSet, 1000006u) })
+        {
+            batch.AddSet(set, id, 12, (((ProtocolFamily << 6) | InetProtocol) << 6) | IcmpType);
+        }
+        // What icmp_send and icmp6_send are asked for, and of that icmp_err_packet.
+        batch.AddElements(PathErrorSet, PathErrors);
+        batch.AddElements(
+            ErrorSet,
+            [
+                .. PathErrors, ErrorKey(AddressFamily.Inet, IcmpView.SourceQuench), ErrorKey(AddressFamily.Inet, IcmpView.Redirect),
+                ErrorKey(AddressFamily.Inet, IcmpView.ParameterProblem), ErrorKey(AddressFamily.Inet6, IcmpView.V6ParameterProblem),
+            ]);
+        batch.AddElements(IpsecSet, Protocols([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
+        batch.AddElements(NetfilterPolicyChain.PortedSet, Protocols(SelectorExpansion.PortedProtocols));
     }
 
     /// <summary>While nobody listens, showing costs the limit and a look-up of the listener, of dropped packets only.</summary>
@@ -168,8 +179,9 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Compare(0, RtnUnicast, equal: false);
             batch.Accept();
         });
-        Rule(chain, () => batch.Jump(Errors));
+        JumpWithErrors(chain, ErrorSet, PolicyChainKind.OutErrors);
         Jumps(chain, PolicyChainKind.OutForwarded);
+        JumpToDefault(chain, PolicyChainKind.OutForwarded);
     }
 
     private void WriteOutput()
@@ -203,8 +215,9 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(chain, ClearOurMark);
         Rule(chain, () => AcceptBypassPort(0));
         Rule(chain, AcceptNeighbourDiscovery);
-        Rule(chain, () => batch.Jump(Errors));
+        JumpWithErrors(chain, ErrorSet, PolicyChainKind.OutErrors);
         Jumps(chain, PolicyChainKind.Out);
+        JumpToDefault(chain, PolicyChainKind.Out);
     }
 
     private void WriteInput()
@@ -241,6 +254,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(chain, AcceptNeighbourDiscovery);
         Rule(chain, AcceptLaterFragment6);
         Jumps(chain, PolicyChainKind.In);
+        JumpToDefault(chain, PolicyChainKind.In);
     }
 
     private void WriteForward()
@@ -262,6 +276,8 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Accept();
         });
         Jumps(chain, PolicyChainKind.Fwd);
+        JumpWithErrors(chain, PathErrorSet, PolicyChainKind.FwdErrors);
+        JumpToDefault(chain, PolicyChainKind.Fwd);
     }
 
     private void WriteGuard()
@@ -368,8 +384,34 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     {
         Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind, PolicyType.Sub)));
         Rule(chain, () => batch.Jump(NetfilterPolicyChain.NameOf(kind, PolicyType.Main)));
-        Rule(chain, () => batch.Jump(DefaultChain(kind)));
     }
+
+    private void JumpToDefault(string chain, PolicyChainKind kind) => Rule(chain, () => batch.Jump(DefaultChain(kind)));
+
+    /// <summary>Only ICMP errors meet these chains.</summary>
+    private void JumpWithErrors(string chain, string types, PolicyChainKind kind)
+    {
+        foreach (PolicyType type in (PolicyType[])[PolicyType.Sub, PolicyType.Main])
+        {
+            Rule(chain, () =>
+            {
+                batch.LoadMeta(0, NetfilterMeta.Family);
+                batch.LoadMeta(1, NetfilterMeta.L4Protocol);
+                batch.LoadTransport(2, 0, 1);
+                batch.Lookup(0, types);
+                batch.Jump(NetfilterPolicyChain.NameOf(kind, type));
+            });
+        }
+    }
+
+    private static ReadOnlyMemory<byte>[] PathErrors =>
+    [
+        ErrorKey(AddressFamily.Inet, IcmpView.Unreachable), ErrorKey(AddressFamily.Inet, IcmpView.TimeExceeded),
+        ErrorKey(AddressFamily.Inet6, IcmpView.V6Unreachable), ErrorKey(AddressFamily.Inet6, IcmpView.V6PacketTooBig), ErrorKey(AddressFamily.Inet6, IcmpView.V6TimeExceeded),
+    ];
+
+    private static ReadOnlyMemory<byte> ErrorKey(ushort family, byte type) =>
+        new byte[] { (byte)family, 0, 0, 0, family == AddressFamily.Inet ? IpProtocol.Icmp : IpProtocol.Icmpv6, 0, 0, 0, type, 0, 0, 0 };
 
     private void Rule(string chain, Action expressions)
     {
@@ -378,12 +420,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.EndRule();
     }
 
-    private static List<ReadOnlyMemory<byte>> Bytes(ReadOnlySpan<byte> values)
+    private static List<ReadOnlyMemory<byte>> Protocols(ReadOnlySpan<byte> protocols)
     {
         List<ReadOnlyMemory<byte>> keys = [];
-        foreach (byte value in values)
+        foreach (byte protocol in protocols)
         {
-            keys.Add(new byte[] { value });
+            keys.Add(new byte[] { protocol });
         }
         return keys;
     }

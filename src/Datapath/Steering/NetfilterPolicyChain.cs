@@ -5,8 +5,8 @@ using Xfrmd.Linux;
 namespace Xfrmd.Datapath.Steering;
 
 /// <summary>
-/// Writes the planner's rules into a transaction of nf_tables. Chains that show the same policies by the same rules (what this host sends and what
-/// it forwards) share the sets behind them, and so are one to the planner.
+/// Writes the planner's rules into a transaction of nf_tables. Chains that show the same policies by the same rules (what this host sends, what it
+/// forwards, and ICMP errors about either) share the sets behind them, and so are one to the planner.
 /// </summary>
 /// <param name="batch">The transaction.</param>
 /// <param name="marks">Numbers.</param>
@@ -16,12 +16,8 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     /// <summary>The set of protocols that have ports; made with the table.</summary>
     public const string PortedSet = "ported";
 
-    /// <summary>The sets of types of ICMP and ICMPv6 that <c>icmp_send</c> and <c>icmp6_send</c> are asked for; made with the table.</summary>
-    public const string ErrorSet = "icmp-errors", ErrorSet6 = "icmpv6-errors";
-
-    private const int Scratch = 15;
+    private const int Scratch = 15, IcmpHeader = 8, Ipv4Header = 20, Ipv6Header = 40;
     private const byte FragmentHeader = 44;
-    private const int IcmpHeader = 8;
     private static readonly byte[] NonZeroFragment = [0x3F, 0xFF], GreKeyAndChecksum = [0xA0, 0x00], GreKey = [0x20, 0x00];
     private readonly Dictionary<uint, (RuleGroup Group, int Chain)> _pending = [];
     private int _sets;
@@ -31,7 +27,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     /// <param name="type">Whose rules: sub policies have chains of their own, before those of the main policies.</param>
     /// <param name="kinds">Where they stand.</param>
     public NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks marks, PolicyType type, params PolicyChainKind[] kinds)
-        : this(batch, marks, Array.ConvertAll(kinds, kind => new Place(NameOf(kind, type), kind, type == PolicyType.Main ? null : AllowedBySub(kind))))
+        : this(batch, marks, Array.ConvertAll(kinds, kind => new Place(NameOf(kind, type), kind, type == PolicyType.Main || IsOfErrors(kind) ? null : AllowedBySub(kind))))
     {
     }
 
@@ -47,9 +43,14 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         PolicyChainKind.Out => "out",
         PolicyChainKind.OutForwarded => "out-forwarded",
+        PolicyChainKind.OutErrors => "out-errors",
         PolicyChainKind.In => "in",
-        _ => "fwd",
+        PolicyChainKind.Fwd => "fwd",
+        _ => "fwd-errors",
     };
+
+    /// <summary>A chain that looks at the packet behind an ICMP header, turned round (<c>xfrm_decode_session_reverse</c>), in place of the one that carries it.</summary>
+    public static bool IsOfErrors(PolicyChainKind kind) => kind is PolicyChainKind.OutErrors or PolicyChainKind.FwdErrors;
 
     public void AddGroup(RuleGroup group, RuleGroup? behind)
     {
@@ -118,34 +119,29 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         bool ipv4 = shape.Family == AddressFamily.Inet;
         batch.LoadMeta(Scratch, NetfilterMeta.Family);
         batch.Compare(Scratch, [(byte)(ipv4 ? AddressFamily.Inet : AddressFamily.Inet6)]);
+        Fields fields = new(batch, ipv4, IsOfErrors(kind));
         if (shape.Kind != PortKind.None)
         {
-            WriteFragmentTest(ipv4, fragment: shape.Kind == PortKind.Fragment);
+            WriteFragmentTest(fields, fragment: shape.Kind == PortKind.Fragment);
         }
         switch (shape.Kind)
         {
             case PortKind.Portless:
-                batch.LoadMeta(Scratch, NetfilterMeta.L4Protocol);
+                fields.LoadProtocol(Scratch);
                 batch.Lookup(Scratch, PortedSet, present: false);
                 break;
             case PortKind.GreKey or PortKind.GreKeyAfterChecksum:
-                batch.LoadTransport(Scratch, 0, 2);
+                fields.LoadUpper(Scratch, 0, 2);
                 batch.Mask(Scratch, GreKeyAndChecksum);
                 batch.Compare(Scratch, shape.Kind == PortKind.GreKey ? GreKey : GreKeyAndChecksum);
                 break;
             case PortKind.GreWithoutKey:
-                batch.LoadTransport(Scratch, 0, 2);
+                fields.LoadUpper(Scratch, 0, 2);
                 batch.Mask(Scratch, GreKey);
                 batch.Compare(Scratch, [0, 0]);
                 break;
-            case PortKind.Quoted:
-                batch.LoadMeta(Scratch, NetfilterMeta.L4Protocol);
-                batch.Compare(Scratch, [ipv4 ? IpProtocol.Icmp : IpProtocol.Icmpv6]);
-                batch.LoadTransport(Scratch, 0, 1);
-                batch.Lookup(Scratch, ipv4 ? ErrorSet : ErrorSet6);
-                break;
         }
-        WriteKey(shape, ipv4, kind);
+        WriteKey(shape, fields, kind);
         if (set.Length > 0)
         {
             batch.Lookup(0, set);
@@ -153,13 +149,18 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     }
 
     /// <summary>Linux reads no ports from any fragment, be it the first (<c>ip_is_fragment</c>; NEXTHDR_FRAGMENT sets onlyproto).</summary>
-    private void WriteFragmentTest(bool ipv4, bool fragment)
+    private void WriteFragmentTest(in Fields fields, bool fragment)
     {
-        if (ipv4)
+        if (fields.IsIpv4)
         {
-            batch.LoadNetwork(Scratch, 6, 2);
+            fields.LoadNetwork(Scratch, 6, 2);
             batch.Mask(Scratch, NonZeroFragment);
             batch.Compare(Scratch, [0, 0], equal: !fragment);
+        }
+        else if (fields.AreQuoted)
+        {
+            fields.LoadProtocol(Scratch);
+            batch.Compare(Scratch, [FragmentHeader], equal: fragment);
         }
         else
         {
@@ -169,29 +170,28 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     }
 
     /// <summary>Loads the fields one behind the other into the registers from 0 on: the key of the set.</summary>
-    private void WriteKey(in SelectorShape shape, bool ipv4, PolicyChainKind kind)
+    private void WriteKey(in SelectorShape shape, in Fields fields, PolicyChainKind kind)
     {
-        int register = 0, saddr = ipv4 ? 12 : 8, daddr = ipv4 ? 16 : 24;
-        bool quoted = shape.Kind == PortKind.Quoted;
+        int register = 0, saddr = fields.IsIpv4 ? 12 : 8, daddr = fields.IsIpv4 ? 16 : 24;
         if (shape.PrefixS > 0)
         {
-            register = WriteAddress(register, quoted ? daddr : saddr, shape.AddressLength, shape.PrefixS, quoted);
+            register = WriteAddress(register, fields, fields.AreQuoted ? daddr : saddr, shape.AddressLength, shape.PrefixS);
         }
         if (shape.PrefixD > 0)
         {
-            register = WriteAddress(register, quoted ? saddr : daddr, shape.AddressLength, shape.PrefixD, quoted);
+            register = WriteAddress(register, fields, fields.AreQuoted ? saddr : daddr, shape.AddressLength, shape.PrefixD);
         }
         if (shape.Protocol)
         {
-            batch.LoadMeta(register++, NetfilterMeta.L4Protocol);
+            fields.LoadProtocol(register++);
         }
         if (shape.HasSport)
         {
-            WritePort(register++, shape, source: true, shape.SportMask);
+            WritePort(register++, fields, shape, source: true, shape.SportMask);
         }
         if (shape.HasDport)
         {
-            WritePort(register++, shape, source: false, shape.DportMask);
+            WritePort(register++, fields, shape, source: false, shape.DportMask);
         }
         if (shape.MarkMask != 0)
         {
@@ -204,16 +204,9 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         }
     }
 
-    private int WriteAddress(int register, int offset, int length, int prefix, bool quoted)
+    private int WriteAddress(int register, in Fields fields, int offset, int length, int prefix)
     {
-        if (quoted)
-        {
-            batch.LoadTransport(register, IcmpHeader + offset, length);
-        }
-        else
-        {
-            batch.LoadNetwork(register, offset, length);
-        }
+        fields.LoadNetwork(register, offset, length);
         if (prefix < length * 8)
         {
             Span<byte> mask = stackalloc byte[16];
@@ -228,11 +221,11 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         return register + (length / 4);
     }
 
-    private void WritePort(int register, in SelectorShape shape, bool source, ushort mask)
+    private void WritePort(int register, in Fields fields, in SelectorShape shape, bool source, ushort mask)
     {
         if (shape.Kind == PortKind.IcmpType)
         {
-            batch.LoadTransport(register, source ? 0 : 1, 1);
+            fields.LoadUpper(register, source ? 0 : 1, 1);
             if (mask != 0xFF)
             {
                 batch.Mask(register, [(byte)mask]);
@@ -245,7 +238,8 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
             PortKind.GreKeyAfterChecksum => 8,
             _ => 0,
         };
-        batch.LoadTransport(register, field + (source ? 0 : 2), 2);
+        bool first = source != (fields.AreQuoted && shape.Kind == PortKind.Ports);   // no other fields are turned round (decode_session4)
+        fields.LoadUpper(register, field + (first ? 0 : 2), 2);
         if (mask != ushort.MaxValue)
         {
             batch.Mask(register, [(byte)(mask >> 8), (byte)mask]);
@@ -273,6 +267,10 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         switch (verdict.Action)
         {
+            case not SteeringAction.Protect when place.Kind == PolicyChainKind.OutErrors:
+            case SteeringAction.Protect when place.Kind == PolicyChainKind.OutErrors && !verdict.WithErrors:
+                batch.Return();
+                break;
             case SteeringAction.Protect:
                 batch.LoadMeta(0, NetfilterMeta.Mark);
                 batch.Mask(0, ~(marks.ClassMask | marks.Steer), marks.Class(verdict.DeviceClass) | marks.Steer);
@@ -316,4 +314,39 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
 
     /// <summary>A chain, where it stands, and where what is allowed without templates goes on; null: nowhere.</summary>
     public readonly record struct Place(string Chain, PolicyChainKind Kind, string? WhereAllowed);
+
+    /// <summary>Where the fields of the packet are: at its own place, or quoted behind an ICMP header, without options or extension headers then.</summary>
+    private readonly struct Fields(NetfilterBatch batch, bool ipv4, bool quoted)
+    {
+        public bool IsIpv4 => ipv4;
+
+        public bool AreQuoted => quoted;
+
+        public void LoadNetwork(int register, int offset, int length)
+        {
+            if (quoted)
+            {
+                batch.LoadTransport(register, IcmpHeader + offset, length);
+            }
+            else
+            {
+                batch.LoadNetwork(register, offset, length);
+            }
+        }
+
+        public void LoadProtocol(int register)
+        {
+            if (quoted)
+            {
+                LoadNetwork(register, ipv4 ? 9 : 6, 1);
+            }
+            else
+            {
+                batch.LoadMeta(register, NetfilterMeta.L4Protocol);
+            }
+        }
+
+        public void LoadUpper(int register, int offset, int length) =>
+            batch.LoadTransport(register, (!quoted ? 0 : IcmpHeader + (ipv4 ? Ipv4Header : Ipv6Header)) + offset, length);
+    }
 }

@@ -47,7 +47,6 @@ public sealed partial class NetfilterSteering : ISteering
     private volatile SteeringDevice[] _devices = [];
     private readonly Action<uint, ulong> _takeHandle;
     private Chain[] _chains = [];
-    private QuotedErrors _errors;
     private Pending _pending;
     private bool _canLog = true;
     private bool _disposed;
@@ -58,7 +57,6 @@ public sealed partial class NetfilterSteering : ISteering
         _takeHandle = TakeHandle;
         _batch = new NetfilterBatch(options.TableName);
         _base = new NetfilterBaseRules(_batch, options.Marks, options.LogGroup);
-        _errors = new QuotedErrors(_batch, options.Marks);
     }
 
     public IReadOnlyList<SteeringDevice> Devices => _devices;
@@ -130,9 +128,7 @@ public sealed partial class NetfilterSteering : ISteering
             else
             {
                 layers.Replace(replaced, policy);
-                _errors.Remove([replaced]);
             }
-            _errors.Insert(policy, OutVerdict(policy));
             _pending = replaced is null ? Pending.Insertions : Pending.Mixed;
         }
     }
@@ -149,7 +145,6 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 chain.Layers.Remove(policies);   // those of other directions it does not know
             }
-            _errors.Remove(policies);
             _pending = Pending.Removals;
         }
     }
@@ -407,7 +402,9 @@ public sealed partial class NetfilterSteering : ISteering
         { IfId: not 0 } => null,
         { Action: PolicyAction.Block } => new SteeringVerdict(SteeringAction.Block),
         { TemplateArray.Length: 0 } => new SteeringVerdict(SteeringAction.Bypass),
-        _ => _classes.NumberOf(policy) is { } number ? new SteeringVerdict(SteeringAction.Protect, number) : new SteeringVerdict(SteeringAction.Block),
+        _ => _classes.NumberOf(policy) is { } number
+            ? new SteeringVerdict(SteeringAction.Protect, number, (policy.Flags & PolicyFlags.Icmp) != 0)
+            : new SteeringVerdict(SteeringAction.Block),
     };
 
     private static SteeringVerdict? InboundVerdict(Policy policy) => policy switch
@@ -432,7 +429,7 @@ public sealed partial class NetfilterSteering : ISteering
                 continue;
             }
             chain.Default = wanted;
-            foreach (PolicyChainKind kind in chain.Kinds)
+            foreach (PolicyChainKind kind in chain.Kinds.Where(static k => !NetfilterPolicyChain.IsOfErrors(k)))
             {
                 _batch.FlushChain(NetfilterBaseRules.DefaultChain(kind));
                 if (wanted != DefaultRule.None)
@@ -485,16 +482,14 @@ public sealed partial class NetfilterSteering : ISteering
         _batch.AddElements(NetfilterBaseRules.BypassPorts, _bypassPorts.Select(NetfilterBaseRules.Key));
         _chains =
         [
-            .. NewChains(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded),
+            .. NewChains(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded, PolicyChainKind.OutErrors),
             .. NewChains(PolicyDirection.In, PolicyChainKind.In),
-            .. NewChains(PolicyDirection.Fwd, PolicyChainKind.Fwd),
+            .. NewChains(PolicyDirection.Fwd, PolicyChainKind.Fwd, PolicyChainKind.FwdErrors),
         ];
-        _errors = new QuotedErrors(_batch, _options.Marks);
         foreach (Policy policy in _chains.Where(static c => c.Type == PolicyType.Main).SelectMany(c => _spd.Ordered(c.Direction)))
         {
             MakeDeviceFor(policy);
             ChainOf(policy.Direction, policy.Type).Layers.Insert(policy);
-            _errors.Insert(policy, OutVerdict(policy));
         }
         WriteDefaults();
         WriteSocketClasses();
@@ -568,10 +563,6 @@ public sealed partial class NetfilterSteering : ISteering
             {
                 return;
             }
-        }
-        if (_errors.TakeHandle(id, handle))
-        {
-            return;
         }
         foreach (SocketChains chains in _sockets)
         {

@@ -6,7 +6,7 @@ public enum PortKind : byte
     /// <summary>Port fields do not matter.</summary>
     None,
 
-    /// <summary>TCP, UDP, UDP-Lite, SCTP, DCCP: the first four bytes. Not in a fragment, of which Linux sees no ports, not even of the first.</summary>
+    /// <summary>TCP, UDP, UDP-Lite, SCTP: the first four bytes. Not in a fragment, of which Linux sees no ports, not even of the first.</summary>
     Ports,
 
     /// <summary>ICMP, ICMPv6: type as source, code as destination port. Not in a fragment.</summary>
@@ -26,7 +26,4 @@ public enum PortKind : byte
 
     /// <summary>A protocol without ports: they are 0.</summary>
     Portless,
-
-    /// <summary>An ICMP error, whose addresses are those of the packet that it quotes, turned round (<c>xfrm_decode_session_reverse</c>).</summary>
-    Quoted,
 }

@@ -9,10 +9,10 @@ namespace Xfrmd.Datapath.Steering;
 /// </summary>
 public static class SelectorExpansion
 {
-    private const byte UdpLite = 136, Sctp = 132, Dccp = 33;
+    private const byte UdpLite = 136, Sctp = 132;
 
-    /// <summary>Protocols whose flow has ports: the only ones of which Linux reads any. (MIPv6's mobility header is not looked into.)</summary>
-    public static ReadOnlySpan<byte> PortedProtocols => [IpProtocol.Tcp, IpProtocol.Udp, UdpLite, Sctp, Dccp, IpProtocol.Icmp, IpProtocol.Icmpv6, IpProtocol.Gre];
+    /// <summary>Protocols whose flow has ports: the only ones of which Linux reads any. (Since Linux 6.7 no longer DCCP's and Mobile IPv6's.)</summary>
+    public static ReadOnlySpan<byte> PortedProtocols => [IpProtocol.Tcp, IpProtocol.Udp, UdpLite, Sctp, IpProtocol.Icmp, IpProtocol.Icmpv6, IpProtocol.Gre];
 
     public static bool HasPorts(byte protocol) => PortedProtocols.Contains(protocol);
 
@@ -48,14 +48,6 @@ public static class SelectorExpansion
         return [.. all];
     }
 
-    /// <summary>The ICMP errors that a policy with XFRM_POLICY_ICMP may cover: by addresses alone.</summary>
-    public static (SelectorShape Shape, SelectorKey Key) ExpandQuoted(Policy policy)
-    {
-        XfrmSelector selector = policy.Selector;
-        (selector.Family, selector.Ifindex) = (policy.Family, 0);
-        return new Fields(selector, 0, 0).Build(PortKind.Quoted, 0);
-    }
-
     private static void AddProtocol(List<(SelectorShape, SelectorKey)> all, in Fields fields, byte protocol)
     {
         switch (protocol)
@@ -74,7 +66,7 @@ public static class SelectorExpansion
                     all.Add(fields.Build(PortKind.GreWithoutKey, protocol));
                 }
                 break;
-            case IpProtocol.Tcp or IpProtocol.Udp or UdpLite or Sctp or Dccp:
+            case IpProtocol.Tcp or IpProtocol.Udp or UdpLite or Sctp:
                 all.Add(fields.Build(PortKind.Ports, protocol));
                 break;
             default:
