@@ -55,21 +55,9 @@ public static class FlowDecoder
     public static bool TryDecodeEmbedded(Span<byte> packet, in Flow outer, out Flow flow)
     {
         flow = default;
-        if (outer.Proto == IpProtocol.Icmp && outer.Family == AddressFamily.Inet && Ipv4View.TryParse(packet, out Ipv4View ip)
-            && IcmpView.TryParse(ip.Payload, out IcmpView icmp) && icmp.IsError && Ipv4View.TryParseHeader(icmp.Embedded, out Ipv4View quoted))
-        {
-            flow = Decode4(quoted, outer.Mark, outer.Oif, outer.IfId, asWhole: false).Reversed();
-            return true;
-        }
-        if (outer.Proto == IpProtocol.Icmpv6 && outer.Family == AddressFamily.Inet6 && Ipv6View.TryParse(packet, out Ipv6View ip6)
-            && Ipv6Extensions.TryFindUpper(ip6.Bytes, out _, out int offset, out _, out _)
-            && IcmpView.TryParse(ip6.Bytes[offset..], out IcmpView icmp6) && icmp6.IsV6Error && Ipv6View.TryParseHeader(icmp6.Embedded, out Ipv6View quoted6)
-            && TryDecode6(quoted6, outer.Mark, outer.Oif, outer.IfId, out flow, asWhole: false))
-        {
-            flow = flow.Reversed();
-            return true;
-        }
-        return false;
+        return TryFindIcmp(packet, outer, out IcmpView icmp)
+            && (outer.Family == AddressFamily.Inet ? icmp.IsError : icmp.IsV6Error)
+            && TryDecodeReversed(icmp.Embedded, outer, out flow);
     }
 
     /// <summary>A fragment other than the first of its datagram.</summary>
@@ -84,24 +72,44 @@ public static class FlowDecoder
     public static bool TryDecodeQuoted(Span<byte> packet, in Flow outer, out Flow flow)
     {
         flow = new Flow { Family = outer.Family, Mark = outer.Mark, Oif = outer.Oif, IfId = outer.IfId };
-        if (outer.Proto == IpProtocol.Icmp && outer.Family == AddressFamily.Inet && Ipv4View.TryParse(packet, out Ipv4View ip) && IcmpView.TryParse(ip.Payload, out IcmpView icmp))
+        if (!TryFindIcmp(packet, outer, out IcmpView icmp))
         {
-            if (Ipv4View.TryParseHeader(icmp.Embedded, out Ipv4View quoted))
-            {
-                flow = Decode4(quoted, outer.Mark, outer.Oif, outer.IfId, asWhole: false).Reversed();
-            }
-            return icmp.Embedded.Length >= Ipv4View.MinHeaderLength;
+            return false;
         }
-        if (outer.Proto == IpProtocol.Icmpv6 && outer.Family == AddressFamily.Inet6 && Ipv6View.TryParse(packet, out Ipv6View ip6)
-            && Ipv6Extensions.TryFindUpper(ip6.Bytes, out _, out int offset, out _, out _) && IcmpView.TryParse(ip6.Bytes[offset..], out IcmpView icmp6))
+        if (TryDecodeReversed(icmp.Embedded, outer, out Flow decoded))
         {
-            if (Ipv6View.TryParseHeader(icmp6.Embedded, out Ipv6View quoted6) && TryDecode6(quoted6, outer.Mark, outer.Oif, outer.IfId, out Flow decoded, asWhole: false))
-            {
-                flow = decoded.Reversed();
-            }
-            return icmp6.Embedded.Length >= Ipv6View.HeaderLength;
+            flow = decoded;
         }
-        return false;
+        return icmp.Embedded.Length >= (outer.Family == AddressFamily.Inet ? Ipv4View.MinHeaderLength : Ipv6View.HeaderLength);
+    }
+
+    private static bool TryFindIcmp(Span<byte> packet, in Flow outer, out IcmpView icmp)
+    {
+        icmp = default;
+        return (outer.Family, outer.Proto) switch
+        {
+            (AddressFamily.Inet, NextHeader.Icmp) => Ipv4View.TryParse(packet, out Ipv4View ip) && IcmpView.TryParse(ip.Payload, out icmp),
+            (AddressFamily.Inet6, NextHeader.Icmpv6) => Ipv6View.TryParse(packet, out Ipv6View ip6)
+                && Ipv6Extensions.TryFindUpper(ip6.Bytes, out _, out int offset, out _, out _) && IcmpView.TryParse(ip6.Bytes[offset..], out icmp),
+            _ => false,
+        };
+    }
+
+    private static bool TryDecodeReversed(Span<byte> quoted, in Flow outer, out Flow flow)
+    {
+        bool decoded;
+        if (outer.Family == AddressFamily.Inet)
+        {
+            decoded = Ipv4View.TryParseHeader(quoted, out Ipv4View ip);
+            flow = decoded ? Decode4(ip, outer.Mark, outer.Oif, outer.IfId, asWhole: false) : default;
+        }
+        else
+        {
+            flow = default;
+            decoded = Ipv6View.TryParseHeader(quoted, out Ipv6View ip6) && TryDecode6(ip6, outer.Mark, outer.Oif, outer.IfId, out flow, asWhole: false);
+        }
+        flow = flow.Reversed();
+        return decoded;
     }
 
     private static Flow Decode4(Ipv4View ip, uint mark, int ifIndex, uint ifId, bool asWhole)

@@ -184,15 +184,12 @@ public sealed class ReplayWindow
         return sequence >= bottom ? high - 1 : high;
     }
 
-    private ReplayVerdict CheckOnce(uint sequence) => _mode switch
-    {
-        ReplayMode.Legacy => CheckLegacy(sequence),
-        ReplayMode.Bitmap => CheckBitmap(sequence),
-        _ => CheckEsn(sequence),
-    };
+    private ReplayVerdict CheckOnce(uint sequence) => _mode == ReplayMode.Esn ? CheckEsn(sequence) : CheckPlain(sequence);
 
-    private ReplayVerdict CheckLegacy(uint sequence)
+    // xfrm_replay_check_legacy, xfrm_replay_check_bmp
+    private ReplayVerdict CheckPlain(uint sequence)
     {
+        bool isLegacy = _mode == ReplayMode.Legacy;
         if (_window == 0)
         {
             return ReplayVerdict.Fresh;
@@ -206,33 +203,12 @@ public sealed class ReplayWindow
             return ReplayVerdict.Fresh;
         }
         uint behind = _seq - sequence;
-        if (behind >= Math.Min(_window, 32))
+        if (behind >= (isLegacy ? Math.Min(_window, 32) : _window))
         {
             return ReplayVerdict.BelowWindow;
         }
-        return (_bitmap[0] & (1u << (int)behind)) != 0 ? ReplayVerdict.Replayed : ReplayVerdict.Fresh;
-    }
-
-    private ReplayVerdict CheckBitmap(uint sequence)
-    {
-        if (_window == 0)
-        {
-            return ReplayVerdict.Fresh;
-        }
-        if (sequence == 0)
-        {
-            return ReplayVerdict.Invalid;
-        }
-        if (sequence > _seq)
-        {
-            return ReplayVerdict.Fresh;
-        }
-        uint behind = _seq - sequence;
-        if (behind >= _window)
-        {
-            return ReplayVerdict.BelowWindow;
-        }
-        return IsSet(BitOf(behind)) ? ReplayVerdict.Replayed : ReplayVerdict.Fresh;
+        bool isSet = isLegacy ? (_bitmap[0] & (1u << (int)behind)) != 0 : IsSet(BitOf(behind));
+        return isSet ? ReplayVerdict.Replayed : ReplayVerdict.Fresh;
     }
 
     // xfrm_replay_check_esn

@@ -5,6 +5,8 @@ namespace Xfrmd.Datapath.Tests;
 
 public sealed class FlowDecoderTests
 {
+    private static Flow Back(byte protocol, byte[] payload) => Decode(Packets.WithPayload(Packets.Udp4(0), payload, protocol)).Reversed();
+
     private static Flow Decode(byte[] packet)
     {
         Assert.True(FlowDecoder.TryDecode(packet, 7, 3, 9, out Flow flow));
@@ -39,8 +41,25 @@ public sealed class FlowDecoderTests
         Assert.Equal((8, 3), (Decode(icmp).Sport, Decode(icmp).Dport));
         byte[] gre = Packets.WithPayload(Packets.Udp4(0), [0x20, 0, 8, 0, 0x12, 0x34, 0x56, 0x78], NextHeader.Gre);
         Assert.Equal((0x1234, 0x5678), (Decode(gre).Sport, Decode(gre).Dport));
-        byte[] esp = Packets.WithPayload(Packets.Udp4(0), [1, 2, 3, 4, 5, 6, 7, 8], NextHeader.Esp);
-        Assert.Equal((IpProtocol.Esp, 0, 0), (Decode(esp).Proto, Decode(esp).Sport, Decode(esp).Dport));
+    }
+
+    [Theory]
+    [InlineData(NextHeader.Esp)]
+    [InlineData(33)]     // DCCP
+    [InlineData(NextHeader.Mobility)]
+    public void All_other_protocols_have_no_ports(byte protocol)
+    {
+        Flow flow = Decode(Packets.WithPayload(Packets.Udp4(0), [1, 2, 3, 4, 5, 6, 7, 8], protocol));
+        Assert.Equal((protocol, 0, 0), (flow.Proto, flow.Sport, flow.Dport));
+    }
+
+    [Fact]
+    public void The_way_back_exchanges_addresses_and_ports_but_no_types_and_keys()
+    {
+        Flow udp = Decode(Packets.Udp4(10)), back = udp.Reversed();
+        Assert.Equal((udp.Daddr, udp.Saddr, 2222, 1111), (back.Saddr, back.Daddr, back.Sport, back.Dport));
+        Assert.Equal((8, 3), (Back(NextHeader.Icmp, [8, 3, 0, 0, 0, 0, 0, 0]).Sport, Back(NextHeader.Icmp, [8, 3, 0, 0, 0, 0, 0, 0]).Dport));
+        Assert.Equal(0x1234, Back(NextHeader.Gre, [0x20, 0, 8, 0, 0x12, 0x34, 0x56, 0x78]).Sport);
     }
 
     [Fact]

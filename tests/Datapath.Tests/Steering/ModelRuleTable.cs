@@ -54,7 +54,7 @@ internal sealed class ModelRuleTable : IRuleTable
 
     private static byte[]? KeyOf(in SelectorShape shape, in Packet packet)
     {
-        bool ported = packet.Proto is 6 or 17 or 132 or 136 or 33 or 1 or 58 or 47;
+        bool ported = packet.Proto is 6 or 17 or 132 or 136 or 1 or 58 or 47;
         bool icmp = packet.Proto is 1 or 58, gre = packet.Proto == 47;
         if (shape.Family != packet.Family
             || (shape.Kind == PortKind.Fragment && !packet.Fragment)
@@ -118,7 +118,7 @@ internal sealed class ModelRuleTable : IRuleTable
         {
             get
             {
-                bool ports = !Fragment && (Proto is 6 or 17 or 132 or 136 or 33 || (Proto == 47 && GreKey)
+                bool ports = !Fragment && (Proto is 6 or 17 or 132 or 136 || (Proto == 47 && GreKey)
                     || Proto == (Family == AddressFamily.Inet ? IpProtocol.Icmp : IpProtocol.Icmpv6));
                 return new Flow
                 {
