@@ -20,23 +20,24 @@ public sealed class PolicyResolver
     {
         int generation = _space.Generation;
         Policy? policy = ofSocket is not null && ofSocket.Matches(flow) ? ofSocket : _space.Spd.Find(flow, PolicyDirection.Out, steeredBy);
-        if (isQuoted && (policy is null || (policy.Flags & PolicyFlags.Icmp) == 0))
-        {
-            return new OutboundDecision { Action = OutboundAction.Bypass, Generation = generation };
-        }
         if (policy is null)
         {
-            return _space.Spd.Default(PolicyDirection.Out) == PolicyAction.Block
+            return _space.Spd.Default(PolicyDirection.Out) == PolicyAction.Block && !isQuoted
                 ? new OutboundDecision { Action = OutboundAction.Drop, Errno = Errno.EPERM, Generation = generation }
-                : new OutboundDecision { Action = OutboundAction.Bypass, Generation = generation };
+                : Bypass(generation);
         }
         Policy? main = null;
         if (policy.Type == PolicyType.Sub && policy.Action == PolicyAction.Allow)
         {
             main = _space.Spd.Find(flow, PolicyDirection.Out, PolicyType.Main);
         }
+        bool isNoneOfIts = isQuoted && (policy.Flags & PolicyFlags.Icmp) == 0;
         if (policy.Action == PolicyAction.Block || main?.Action == PolicyAction.Block)
         {
+            if (isNoneOfIts)
+            {
+                return Bypass(generation);
+            }
             MarkUsed(policy, main, probe);
             return new OutboundDecision
             {
@@ -68,6 +69,10 @@ public sealed class PolicyResolver
                 };
             }
         }
+        if (isNoneOfIts)
+        {
+            return Bypass(generation);   // Linux finds that out behind the SAs, for which it has asked
+        }
         MarkUsed(policy, main, probe);
         return new OutboundDecision
         {
@@ -79,6 +84,8 @@ public sealed class PolicyResolver
             Generation = generation,
         };
     }
+
+    private static OutboundDecision Bypass(int generation) => new() { Action = OutboundAction.Bypass, Generation = generation };
 
     // A packet that found no SA has not used its policy (xfrm_lookup_with_ifid leaves before it notes the time).
     private void MarkUsed(Policy policy, Policy? main, bool probe)

@@ -1039,7 +1039,7 @@ class Themes(Composer):
         packet = P.ip(src, dst, P.UDP, P.udp(src, dst if wrong != 'sum' else src, 1111, self.pick(7000, 7000, 7000, 7001) if wrong == 'port' else 7000, data, self.some(.8) or self.inner == 10), tos=tos, ttl=self.r.choice(self.hops), length=None if wrong != 'inner long' else 9000,
                       options=bytes([1, 1, 1, 0]) if wrong == 'options' and self.inner == 2 else b'')
         if self.some(.25):
-            src, proto, payload = self.other_than_udp(src, dst, data, self.far and wrong != 'to other')
+            src, proto, payload = self.other_than_udp(src, dst, data, self.routes and wrong != 'to other')
             packet = P.ip(src, dst, proto, payload, tos=tos, ttl=self.r.choice(self.hops))
         if wrong == 'inner cut':
             packet = packet[:self.pick(1, 19, 20, 24, 27, 39, 40)]
@@ -1119,6 +1119,7 @@ class Themes(Composer):
         return P.ip(src, dst, P.ESP, data, tos=tos) if tunnel or sa['mode'] == 4 else P.between(packet, P.ESP, data)
 
     ROUTER = {2: '172.16.0.9', 10: 'fd00:9::9'}
+    routes = False
 
     def other_than_udp(self, src, dst, data, passes):
         """An ICMP error about a packet from `dst`, mostly by a router that no selector names; where the packet only passes through, TCP and others too."""
@@ -1200,7 +1201,7 @@ class Themes(Composer):
 
     # A gateway's packets, both ways
     def gateway(self):
-        self.far, self.INNER = True, {2: ('192.168.1.1', '192.168.2.9'), 10: ('fd00:1::1', 'fd00:2::9')}
+        self.far, self.routes, self.INNER = True, True, {2: ('192.168.1.1', '192.168.2.9'), 10: ('fd00:1::1', 'fd00:2::9')}
         yield from self.cabled()
         # No neighbour discovery among what policy covers: in a TUN it could resolve nothing.
         self.prefixes, self.hops = [128, 16], (64, 2, 255)

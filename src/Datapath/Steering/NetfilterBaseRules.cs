@@ -17,7 +17,7 @@ namespace Xfrmd.Datapath.Steering;
 /// </remarks>
 internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
 {
-    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec", ErrorSet = "icmp-errors", PathErrorSet = "icmp-path-errors";
+    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
     public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
     private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
@@ -25,6 +25,15 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     private const int UdpDestinationOffset = 2;
     private const byte NeighbourFirst = 133, NeighbourLast = 137, FragmentHeader = 44;
     private const int FragmentOffsetAt = 2;
+
+    /// <summary>What <c>icmp_send</c> and <c>icmp6_send</c> are asked for, and what of that is looked at on its way (<c>icmp_err_packet</c>).</summary>
+    private static readonly (PolicyChainKind Kind, string Set, byte Protocol, byte[] Types)[] ErrorTypes =
+    [
+        (PolicyChainKind.OutErrors, "icmp-errors", IpProtocol.Icmp, [IcmpView.Unreachable, IcmpView.SourceQuench, IcmpView.Redirect, IcmpView.TimeExceeded, IcmpView.ParameterProblem]),
+        (PolicyChainKind.OutErrors, "icmpv6-errors", IpProtocol.Icmpv6, [IcmpView.V6Unreachable, IcmpView.V6PacketTooBig, IcmpView.V6TimeExceeded, IcmpView.V6ParameterProblem]),
+        (PolicyChainKind.FwdErrors, "icmp-path-errors", IpProtocol.Icmp, [IcmpView.Unreachable, IcmpView.TimeExceeded]),
+        (PolicyChainKind.FwdErrors, "icmpv6-path-errors", IpProtocol.Icmpv6, [IcmpView.V6Unreachable, IcmpView.V6PacketTooBig, IcmpView.V6TimeExceeded]),
+    ];
 
     public static string DefaultChain(PolicyChainKind kind) => NetfilterPolicyChain.NameOf(kind, PolicyType.Main) + "-default";
 
@@ -40,7 +49,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         {
             batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Sub));
             batch.AddChain(NetfilterPolicyChain.NameOf(kind, PolicyType.Main));
-            if (!NetfilterPolicyChain.IsOfErrors(kind))
+            if (NetfilterPolicyChain.IsOfErrors(kind))
+            {
+                batch.AddChain(ErrorsChain(kind));
+                Jumps(ErrorsChain(kind), kind);
+            }
+            else
             {
                 batch.AddChain(DefaultChain(kind));
             }
@@ -125,21 +139,15 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.AddSet(BypassPorts, 1000001, 8, (2 << 6) | 13);         // nf_proto . inet_service
         batch.AddSet(IpsecSet, 1000002, 1, 12);
         batch.AddSet(NetfilterPolicyChain.PortedSet, 1000003, 1, 12);
-        const uint ProtocolFamily = 2, InetProtocol = 12, IcmpType = 14;
-        foreach ((string set, uint id) in new[] { (ErrorSet, 1000005u), (PathErrorSet, 1000006u) })
+        const uint IcmpType = 14, Icmpv6Type = 29;
+        for (int i = 0; i < ErrorTypes.Length; i++)
         {
-            batch.AddSet(set, id, 12, (((ProtocolFamily << 6) | InetProtocol) << 6) | IcmpType);
+            (_, string set, byte protocol, byte[] types) = ErrorTypes[i];
+            batch.AddSet(set, 1000005 + (uint)i, 1, protocol == IpProtocol.Icmp ? IcmpType : Icmpv6Type);
+            batch.AddElements(set, Bytes(types));
         }
-        // What icmp_send and icmp6_send are asked for, and of that icmp_err_packet.
-        batch.AddElements(PathErrorSet, PathErrors);
-        batch.AddElements(
-            ErrorSet,
-            [
-                .. PathErrors, ErrorKey(AddressFamily.Inet, IcmpView.SourceQuench), ErrorKey(AddressFamily.Inet, IcmpView.Redirect),
-                ErrorKey(AddressFamily.Inet, IcmpView.ParameterProblem), ErrorKey(AddressFamily.Inet6, IcmpView.V6ParameterProblem),
-            ]);
-        batch.AddElements(IpsecSet, Protocols([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
-        batch.AddElements(NetfilterPolicyChain.PortedSet, Protocols(SelectorExpansion.PortedProtocols));
+        batch.AddElements(IpsecSet, Bytes([IpProtocol.Esp, IpProtocol.Ah, IpProtocol.Comp]));
+        batch.AddElements(NetfilterPolicyChain.PortedSet, Bytes(SelectorExpansion.PortedProtocols));
     }
 
     /// <summary>While nobody listens, showing costs the limit and a look-up of the listener, of dropped packets only.</summary>
@@ -179,7 +187,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Compare(0, RtnUnicast, equal: false);
             batch.Accept();
         });
-        JumpWithErrors(chain, ErrorSet, PolicyChainKind.OutErrors);
+        JumpWithErrors(chain, PolicyChainKind.OutErrors);
         Jumps(chain, PolicyChainKind.OutForwarded);
         JumpToDefault(chain, PolicyChainKind.OutForwarded);
     }
@@ -215,7 +223,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(chain, ClearOurMark);
         Rule(chain, () => AcceptBypassPort(0));
         Rule(chain, AcceptNeighbourDiscovery);
-        JumpWithErrors(chain, ErrorSet, PolicyChainKind.OutErrors);
+        JumpWithErrors(chain, PolicyChainKind.OutErrors);
         Jumps(chain, PolicyChainKind.Out);
         JumpToDefault(chain, PolicyChainKind.Out);
     }
@@ -276,7 +284,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Accept();
         });
         Jumps(chain, PolicyChainKind.Fwd);
-        JumpWithErrors(chain, PathErrorSet, PolicyChainKind.FwdErrors);
+        JumpWithErrors(chain, PolicyChainKind.FwdErrors);
         JumpToDefault(chain, PolicyChainKind.Fwd);
     }
 
@@ -389,29 +397,22 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     private void JumpToDefault(string chain, PolicyChainKind kind) => Rule(chain, () => batch.Jump(DefaultChain(kind)));
 
     /// <summary>Only ICMP errors meet these chains.</summary>
-    private void JumpWithErrors(string chain, string types, PolicyChainKind kind)
+    private void JumpWithErrors(string chain, PolicyChainKind kind)
     {
-        foreach (PolicyType type in (PolicyType[])[PolicyType.Sub, PolicyType.Main])
+        foreach ((_, string set, byte protocol, _) in ErrorTypes.Where(e => e.Kind == kind))
         {
             Rule(chain, () =>
             {
-                batch.LoadMeta(0, NetfilterMeta.Family);
-                batch.LoadMeta(1, NetfilterMeta.L4Protocol);
-                batch.LoadTransport(2, 0, 1);
-                batch.Lookup(0, types);
-                batch.Jump(NetfilterPolicyChain.NameOf(kind, type));
+                batch.LoadMeta(0, NetfilterMeta.L4Protocol);
+                batch.Compare(0, [protocol]);
+                batch.LoadTransport(0, 0, 1);
+                batch.Lookup(0, set);
+                batch.Jump(ErrorsChain(kind));
             });
         }
     }
 
-    private static ReadOnlyMemory<byte>[] PathErrors =>
-    [
-        ErrorKey(AddressFamily.Inet, IcmpView.Unreachable), ErrorKey(AddressFamily.Inet, IcmpView.TimeExceeded),
-        ErrorKey(AddressFamily.Inet6, IcmpView.V6Unreachable), ErrorKey(AddressFamily.Inet6, IcmpView.V6PacketTooBig), ErrorKey(AddressFamily.Inet6, IcmpView.V6TimeExceeded),
-    ];
-
-    private static ReadOnlyMemory<byte> ErrorKey(ushort family, byte type) =>
-        new byte[] { (byte)family, 0, 0, 0, family == AddressFamily.Inet ? IpProtocol.Icmp : IpProtocol.Icmpv6, 0, 0, 0, type, 0, 0, 0 };
+    private static string ErrorsChain(PolicyChainKind kind) => NetfilterPolicyChain.NameOf(kind, PolicyType.Main) + "-all";
 
     private void Rule(string chain, Action expressions)
     {
@@ -420,12 +421,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.EndRule();
     }
 
-    private static List<ReadOnlyMemory<byte>> Protocols(ReadOnlySpan<byte> protocols)
+    private static List<ReadOnlyMemory<byte>> Bytes(ReadOnlySpan<byte> values)
     {
         List<ReadOnlyMemory<byte>> keys = [];
-        foreach (byte protocol in protocols)
+        foreach (byte value in values)
         {
-            keys.Add(new byte[] { protocol });
+            keys.Add(new byte[] { value });
         }
         return keys;
     }

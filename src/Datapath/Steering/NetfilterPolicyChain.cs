@@ -268,7 +268,6 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
         switch (verdict.Action)
         {
             case not SteeringAction.Protect when place.Kind == PolicyChainKind.OutErrors:
-            case SteeringAction.Protect when place.Kind == PolicyChainKind.OutErrors && !verdict.WithErrors:
                 batch.Return();
                 break;
             case SteeringAction.Protect:

@@ -402,9 +402,7 @@ public sealed partial class NetfilterSteering : ISteering
         { IfId: not 0 } => null,
         { Action: PolicyAction.Block } => new SteeringVerdict(SteeringAction.Block),
         { TemplateArray.Length: 0 } => new SteeringVerdict(SteeringAction.Bypass),
-        _ => _classes.NumberOf(policy) is { } number
-            ? new SteeringVerdict(SteeringAction.Protect, number, (policy.Flags & PolicyFlags.Icmp) != 0)
-            : new SteeringVerdict(SteeringAction.Block),
+        _ => _classes.NumberOf(policy) is { } number ? new SteeringVerdict(SteeringAction.Protect, number) : new SteeringVerdict(SteeringAction.Block),
     };
 
     private static SteeringVerdict? InboundVerdict(Policy policy) => policy switch

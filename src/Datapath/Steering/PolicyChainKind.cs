@@ -9,7 +9,7 @@ internal enum PolicyChainKind
     /// <summary>What this host forwards, before routing: out policies.</summary>
     OutForwarded,
 
-    /// <summary>ICMP errors that it sends or forwards: out policies with XFRM_POLICY_ICMP, by the packet that the error quotes, turned round.</summary>
+    /// <summary>ICMP errors that it sends or forwards: out policies, by the packet that the error quotes, turned round.</summary>
     OutErrors,
 
     /// <summary>What this host receives: in policies.</summary>
