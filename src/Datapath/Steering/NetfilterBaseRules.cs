@@ -10,8 +10,9 @@ namespace Xfrmd.Datapath.Steering;
 /// <remarks>
 /// The hooks, in the order in which a packet meets them:
 /// ingress (before anything that looks at marks) takes our bits from arriving packets and gives those that come out of a TUN the mark under
-/// which the reverse path leads back there (rp_filter, nftables' fib); prerouting and output sit behind destination NAT, as the policy lookup
-/// of Linux does, and mark what an out policy covers, a socket's own before all others; input and forward drop plaintext that should have been protected; the guard drops
+/// which the reverse path leads back there (rp_filter, nftables' fib); forwarded, prerouting and output sit behind destination NAT, as the policy
+/// lookup of Linux does: forwarded and input drop plaintext that should have been protected, prerouting and output mark what an out policy covers, a socket's own
+/// before all others; forward takes our bits from what leaves a TUN and goes on in clear; the guard drops
 /// what is marked and yet about to leave by another interface than a TUN, whoever changed the routing, and what would enter a TUN unmarked
 /// (the multicast reports of IPv6).
 /// </remarks>
@@ -19,7 +20,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
 {
     public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
     public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
-    private const int RawBefore = -301, BehindDestinationNat = -99, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
+    private const int RawBefore = -301, BehindDestinationNat = -99, BehindForwarded = -98, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
     private const uint RtnUnicast = 1;
     private const int UdpDestinationOffset = 2;
@@ -71,6 +72,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.AddChain(SocketsOut);
         batch.AddChain(SocketsIn);
         WriteIngress();
+        WriteForwarded();
         WritePrerouting();
         WriteOutput();
         WriteInput();
@@ -177,16 +179,38 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         Rule(Ingress, ClearOurMark);
     }
 
+    /// <summary>As in <c>ip_forward</c>: forward policies, then the packet's time to live, then out policies.</summary>
+    private void WriteForwarded()
+    {
+        const string chain = "forwarded";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Prerouting, BehindDestinationNat);
+        Rule(chain, AcceptUnlessForwarded);
+        Rule(chain, () =>
+        {
+            CompareDevice(NetfilterMeta.InputName);
+            batch.Accept();
+        });
+        Jumps(chain, PolicyChainKind.Fwd);
+        JumpWithErrors(chain, PolicyChainKind.FwdErrors);
+        JumpToDefault(chain, PolicyChainKind.Fwd);
+    }
+
     private void WritePrerouting()
     {
         const string chain = "prerouting";
-        batch.AddBaseChain(chain, "filter", NetfilterHook.Prerouting, BehindDestinationNat);
-        Rule(chain, () =>
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Prerouting, BehindForwarded);
+        Rule(chain, AcceptUnlessForwarded);
+        foreach ((ushort family, int ttl) in new[] { (AddressFamily.Inet, 8), (AddressFamily.Inet6, 7) })
         {
-            batch.LoadRoute(0, addressType: true);
-            batch.Compare(0, RtnUnicast, equal: false);
-            batch.Accept();
-        });
+            Rule(chain, () =>
+            {
+                batch.LoadMeta(0, NetfilterMeta.Family);
+                batch.Compare(0, [(byte)family]);
+                batch.LoadNetwork(0, ttl, 1);
+                batch.CompareRange(0, [0], [1]);
+                batch.Accept();
+            });
+        }
         JumpWithErrors(chain, PolicyChainKind.OutErrors);
         Jumps(chain, PolicyChainKind.OutForwarded);
         JumpToDefault(chain, PolicyChainKind.OutForwarded);
@@ -276,16 +300,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Mask(0, marks.Steer);
             batch.Compare(0, 0);
             ClearMark();
-            batch.Accept();
         });
-        Rule(chain, () =>
-        {
-            CompareDevice(NetfilterMeta.InputName);
-            batch.Accept();
-        });
-        Jumps(chain, PolicyChainKind.Fwd);
-        JumpWithErrors(chain, PolicyChainKind.FwdErrors);
-        JumpToDefault(chain, PolicyChainKind.Fwd);
     }
 
     private void WriteGuard()
@@ -309,6 +324,13 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
             batch.Lookup(0, SteeringDevices);
             batch.Drop();
         });
+    }
+
+    private void AcceptUnlessForwarded()
+    {
+        batch.LoadRoute(0, addressType: true);
+        batch.Compare(0, RtnUnicast, equal: false);
+        batch.Accept();
     }
 
     private void AddDevice(string set, SteeringDevice device) => batch.AddElements(set, [NameOf(device)]);

@@ -251,7 +251,7 @@ internal sealed class NetfilterPolicyChain(NetfilterBatch batch, SteeringMarks m
     {
         switch (kind)
         {
-            case PolicyChainKind.OutForwarded:
+            case PolicyChainKind.OutForwarded or PolicyChainKind.Fwd or PolicyChainKind.FwdErrors:
                 batch.LoadRoute(register, addressType: false);
                 break;
             case PolicyChainKind.In:

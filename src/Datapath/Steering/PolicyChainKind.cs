@@ -15,7 +15,7 @@ internal enum PolicyChainKind
     /// <summary>What this host receives: in policies.</summary>
     In,
 
-    /// <summary>What this host forwards: forward policies.</summary>
+    /// <summary>What this host forwards, before routing: forward policies.</summary>
     Fwd,
 
     /// <summary>ICMP errors that it forwards and no forward policy covers: forward policies, by the packet that the error quotes, turned round.</summary>
