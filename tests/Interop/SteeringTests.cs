@@ -93,10 +93,15 @@ public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
             // A client gets errors at once, and charon neither hangs nor spins.
             CommandResult ip = pair.Net.Left.Run(TimeSpan.FromSeconds(60), pair.LeftDaemon.Attached(Toolbox.Find("ip"), "xfrm", "state"));
             Assert.NotEqual(0, ip.ExitCode);
-            double before = pair.Left.Process.ProcessorSeconds;
-            Wait.Seconds(3);
-            double spent = pair.Left.Process.ProcessorSeconds - before;
-            Assert.True(spent < 1.0, $"charon spent {spent:F1} s of processor time in 3 s after its kernel had gone");
+            // For a second or two it may poll a socket whose callback sleeps (watcher.c), but then it rests.
+            Wait.Until(
+                () =>
+                {
+                    double before = pair.Left.Process.ProcessorSeconds;
+                    Wait.Seconds(1);
+                    return pair.Left.Process.ProcessorSeconds - before < 0.3;
+                },
+                "charon rests for a second after its kernel has gone");
             tap.Stop().AssertNothingClear(Covered);
 
             // The next daemon removes what the killed one left, and everything starts anew.
