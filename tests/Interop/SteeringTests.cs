@@ -101,7 +101,8 @@ public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
                     Wait.Seconds(1);
                     return pair.Left.Process.ProcessorSeconds - before < 0.3;
                 },
-                "charon rests for a second after its kernel has gone");
+                "charon rests for a second after its kernel has gone",
+                TimeSpan.FromSeconds(10));
             tap.Stop().AssertNothingClear(Covered);
 
             // The next daemon removes what the killed one left, and everything starts anew.

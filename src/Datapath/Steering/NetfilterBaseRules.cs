@@ -184,6 +184,12 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
     {
         const string chain = "forwarded";
         batch.AddBaseChain(chain, "filter", NetfilterHook.Prerouting, BehindDestinationNat);
+        // Most of what comes out of a TUN tells so by its mark, and asks routing nothing here.
+        Rule(chain, () =>
+        {
+            CompareMark(marks.Emerged);
+            batch.Accept();
+        });
         Rule(chain, AcceptUnlessForwarded);
         Rule(chain, () =>
         {
