@@ -22,7 +22,7 @@ public sealed partial class NamespaceDatapath
         {
             return;
         }
-        (SafeFileHandle v4, SafeFileHandle? v6) = OpenRawSenders(SendBuffer);
+        (SafeFileHandle v4, SafeFileHandle? v6) = NetworkNamespace.Run(_netns, () => OpenRawSenders(SendBuffer));
         _resources.Add(v4);
         if (v6 is not null)
         {

@@ -230,9 +230,31 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
 
     private static bool HasIpv6 => File.Exists("/proc/net/if_inet6");
 
-    private (SafeFileHandle V4, SafeFileHandle? V6) OpenRawSenders(int sendBuffer) => NetworkNamespace.Run(_netns, () => (
+    /// <summary>In the namespace.</summary>
+    private (SafeFileHandle V4, SafeFileHandle? V6) OpenRawSenders(int sendBuffer) => (
         PacketSockets.OpenRawSender(AddressFamily.Inet, BypassMark, sendBuffer),
-        HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, sendBuffer) : null));
+        HasIpv6 ? PacketSockets.OpenRawSender(AddressFamily.Inet6, BypassMark, sendBuffer) : null);
+
+    /// <summary>What one outbound worker sends by, opened in the namespace.</summary>
+    private sealed record OutboundSockets(SafeFileHandle V4, SafeFileHandle? V6, RouteQuery Query, DirectSender? Direct, HostPort Host) : IDisposable
+    {
+        public void Dispose()
+        {
+            Query.Dispose();
+            V4.Dispose();
+            V6?.Dispose();
+            Direct?.Dispose();
+            Host.Dispose();
+        }
+    }
+
+    private OutboundSockets OpenOutboundSockets() => NetworkNamespace.Run(_netns, () =>
+    {
+        (SafeFileHandle v4, SafeFileHandle? v6) = OpenRawSenders(_options.SendBuffer);
+        DirectSender? direct = _direct is null ? null : new(PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer), _direct);
+        HostPort host = new(PacketSockets.OpenOwnSender(AddressFamily.Inet), HasIpv6 ? PacketSockets.OpenOwnSender(AddressFamily.Inet6) : null);
+        return new OutboundSockets(v4, v6, new RouteQuery(), direct, host);
+    });
 
     private TunPort TunForInbound(uint ifId)
     {
@@ -243,16 +265,13 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     private void AddDevice(SteeringDevice device)
     {
         TunQueue queue = new(device.Tun.Queues[0]);
-        (SafeFileHandle v4, SafeFileHandle? v6) = OpenRawSenders(_options.SendBuffer);
-        RouteQuery query = NetworkNamespace.Run(_netns, () => new RouteQuery());
+        OutboundSockets sockets = OpenOutboundSockets();
         int number = _devices.Length + 1;
         DeviceTraits traits = new(device.Mark.V, device.OutputInterface, device.IfId, device.Mark.M, device.Sockets);
         CaptureTap tap = Captures.AddTap();
-        DirectSender? direct = _direct is null ? null : new(NetworkNamespace.Run(_netns, () => PacketSockets.OpenLinkSender(BypassMark, _options.SendBuffer)), _direct);
-        RoutePaths paths = new(query, BypassMark, _echoes, _learnedMtus, _local!);
-        HostPort host = NetworkNamespace.Run(_netns, () => new HostPort(
-            PacketSockets.OpenOwnSender(AddressFamily.Inet), HasIpv6 ? PacketSockets.OpenOwnSender(AddressFamily.Inet6) : null));
-        OutboundWorker worker = new(_space, new TunPort(queue), new WirePort(v4, v6, _udpSockets, _options.Steering.Marks, tap, direct), paths, _identifiers, traits, number, tap, host);
+        RoutePaths paths = new(sockets.Query, BypassMark, _echoes, _learnedMtus, _local!);
+        WirePort wire = new(sockets.V4, sockets.V6, _udpSockets, _options.Steering.Marks, tap, sockets.Direct);
+        OutboundWorker worker = new(_space, new TunPort(queue), wire, paths, _identifiers, traits, number, tap, sockets.Host);
         // The first device is the ordinary one. The inbound worker joins in with that alone: another (of an if_id, or of a policy's mark) has a worker of its own.
         bool ordinary = _devices.Length == 0;
         OutboundTurn turn = new(worker, queue.Handle, mayJoin: ordinary);
@@ -293,14 +312,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                     }
                 }
             },
-            () => turn.Close(() =>
-            {
-                query.Dispose();
-                v4.Dispose();
-                v6?.Dispose();
-                direct?.Dispose();
-                host.Dispose();
-            }),
+            () => turn.Close(sockets.Dispose),
             _logger);
         if (ordinary)
         {
