@@ -48,7 +48,8 @@ internal static class AttachFilter
         code.Label("bind").LoadArgument(2).IfAtLeast(16, Notify, Range);
         code.Label("fcntl").LoadArgument(1).IfEqual(SocketAbi.DupFd, Range).IfEqual(SocketAbi.DupFdCloseOnExec, Range, Allow);
 
-        code.Label("ioctl").LoadArgument(1).IfEqual(SocketAbi.FionRead, Range).IfEqual(SocketAbi.SiocOutQ, Range, Allow);
+        code.Label("ioctl").LoadArgument(1).IfEqual(SocketAbi.FionRead, Range).IfEqual(SocketAbi.SiocOutQ, Range);
+        code.IfEqual(SocketAbi.SiocAtMark, Range).IfEqual(SocketAbi.SiocUnixFile, Range, Allow);
 
         // SO_MARK of any socket: it may have a policy of its own, for which some bits are ours.
         // Of an emulated socket all levels but SOL_SOCKET: a unix socket refuses them with another error than netlink does.
@@ -59,14 +60,16 @@ internal static class AttachFilter
         {
             code.IfEqual(SocketAbi.SoSndBuf, Range).IfEqual(SocketAbi.SoSndBufForce, Range);
         }
-        code.IfEqual(SocketAbi.SoMark, Notify).IfEqual(SocketAbi.SoPassCred, Range).IfEqual(SocketAbi.SoRcvBuf, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
+        code.IfEqual(SocketAbi.SoMark, Notify).IfEqual(SocketAbi.SoPassCred, Range).IfEqual(SocketAbi.SoPeekOff, Range);
+        code.IfEqual(SocketAbi.SoRcvBuf, Range).IfEqual(SocketAbi.SoRcvBufForce, Range, Allow);
         code.Label("set-udp").LoadArgument(2).IfEqual(SocketAbi.UdpEncap, Notify).IfEqual(SocketAbi.UdpGro, Notify, Range);
         code.Label("set-ip").LoadArgument(2).IfEqual(SocketAbi.IpIpsecPolicy, Notify).IfEqual(SocketAbi.IpXfrmPolicy, Notify, Range);
         code.Label("set-ipv6").LoadArgument(2).IfEqual(SocketAbi.Ipv6IpsecPolicy, Notify).IfEqual(SocketAbi.Ipv6XfrmPolicy, Notify, Range);
 
         code.Label("getsockopt").LoadArgument(1).IfEqual(SocketAbi.SolSocket, null, Range);
         code.LoadArgument(2).IfEqual(SocketAbi.SoType, Range).IfEqual(SocketAbi.SoError, Range).IfEqual(SocketAbi.SoProtocol, Range);
-        code.IfEqual(SocketAbi.SoDomain, Range).IfEqual(SocketAbi.SoMark, Notify, Allow);
+        code.IfEqual(SocketAbi.SoDomain, Range).IfEqual(SocketAbi.SoPeekOff, Range).IfEqual(SocketAbi.SoPeerCred, Range).IfEqual(SocketAbi.SoPeerName, Range);
+        code.IfEqual(SocketAbi.SoPeerGroups, Range).IfEqual(SocketAbi.SoPeerPidFd, Range).IfEqual(SocketAbi.SoMark, Notify, Allow);
 
         // A descriptor is an unsigned int to the kernel: the low half decides.
         code.Label(Range).LoadArgument(0).IfAtLeast((uint)range.High, Allow).IfAtLeast((uint)range.Low, Notify, Allow);

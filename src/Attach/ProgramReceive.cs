@@ -12,10 +12,11 @@ namespace Xfrmd.Attach;
 /// <summary>
 /// A recvmsg(2) that we do for a program, because it is to tell what the kernel beneath does not know: the group (NETLINK_PKTINFO), the
 /// namespace (NETLINK_LISTEN_ALL_NSID) and the sender (SO_PASSCRED). As <c>netlink_recvmsg</c> and <c>____sys_recvmsg</c>. One that has to wait does so on a thread of its own.
+/// One of several (recvmmsg(2)) has its length written at an address, and counts as one.
 /// </summary>
 internal sealed class ProgramReceive(
     SeccompListener listener, ProcessMemory memory, EmulatedSocket socket, SafeFileHandle end, ulong id, int thread, ulong headerAddress,
-    MessageHeader header, IoVector[] vectors, int flags)
+    MessageHeader header, IoVector[] vectors, int flags, ulong lengthAddress = 0)
 {
     private const int PortOffset = 4;
     private const int ControlHeader = 16, ERESTARTSYS = 512;
@@ -127,7 +128,7 @@ internal sealed class ProgramReceive(
             {
                 return length == 0 ? Answer.Value(0) : length == -(int)Errno.EAGAIN ? null : Answer.Error(-length);
             }
-            socket.Handler.NoteReceive((ulong)room);
+            socket.Handler.NoteReceive((ulong)room, (flags & SocketAbi.MsgPeek) != 0);
             if (!listener.IsWaiting(id))
             {
                 return Errno.EINTR;   // killed: nobody hears it
@@ -152,8 +153,12 @@ internal sealed class ProgramReceive(
 
     private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address, ReceiveOrigin origin)
     {
-        bool written = MessageDelivery.TryWriteData(memory, thread, vectors, data);
+        if (!MessageDelivery.TryWriteData(memory, thread, vectors, data))
+        {
+            return Errno.EFAULT;
+        }
         byte[] control = new byte[Math.Min(header.Control == 0 ? 0 : header.ControlLength, 256)];
+        _ = memory.TryRead(thread, header.Control, control);   // what pads a message stays the program's
         int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (data.Length < length ? SocketAbi.MsgTrunc : 0);
         if (origin.Group is { } group)
         {
@@ -170,11 +175,12 @@ internal sealed class ProgramReceive(
             Put(control, ref told, SocketAbi.SolSocket, SocketAbi.ScmCredentials, MemoryMarshal.AsBytes(credentials), ref outFlags);
         }
         Errno errno = MessageDelivery.WriteHeader(memory, thread, headerAddress, header, address, control.AsSpan(0, told), outFlags);
-        if (errno != Errno.None || !written)
+        int got = (flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length;
+        if (errno != Errno.None || lengthAddress == 0)
         {
-            return errno == Errno.None ? Errno.EFAULT : errno;
+            return errno != Errno.None ? errno : Answer.Value(got);
         }
-        return Answer.Value((flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length);
+        return memory.TryWrite(thread, lengthAddress, got) ? Answer.Value(1) : Errno.EFAULT;
     }
 
     /// <summary><c>put_cmsg</c>.</summary>

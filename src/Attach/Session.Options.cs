@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Xfrmd.Kernel;
 using Xfrmd.Linux.Packets;
 using Xfrmd.Linux.Process;
@@ -23,7 +24,13 @@ internal sealed partial class Session
         }
         if (Ours(call, reads: 3) is { } socket)
         {
-            return level == SocketAbi.SolSocket ? name == SocketAbi.SoPassCred ? SetTellsSenders(call, socket) : SetQueueSize(call, socket, name) : SetProtocolOption(call, socket, level, name);
+            return (level, name) switch
+            {
+                (SocketAbi.SolSocket, SocketAbi.SoPassCred) => SetTellsSenders(call, socket),
+                (SocketAbi.SolSocket, SocketAbi.SoPeekOff) => RefusePeekOffset(call),
+                (SocketAbi.SolSocket, _) => SetQueueSize(call, socket, name),
+                _ => SetProtocolOption(call, socket, level, name),
+            };
         }
         return level switch
         {
@@ -41,14 +48,19 @@ internal sealed partial class Session
         {
             return Errno.EINVAL;
         }
-        byte[] value = new byte[Math.Min(length, MaxOption)];
-        if (!TryRead(call, Pointer(call, 3), value) || !StillWaits(call))
+        // All that there are have an int; what is shorter is not looked at.
+        byte[] value = length < sizeof(int) ? [] : new byte[sizeof(int)];
+        if (level == SocketAbi.SolNetlink && !(TryRead(call, Pointer(call, 3), value) && StillWaits(call)))
         {
             return Errno.EFAULT;
         }
         Caller caller = CallerLater(call.ThreadId, socket.Owners);
         return Finish(socket, socket.Call(s => s.SetOption(level, name, value, caller), Errno.EBADF));
     }
+
+    /// <summary><c>sk_setsockopt</c> of a family without <c>set_peek_off</c>, once it has the value.</summary>
+    private Answer RefusePeekOffset(in SeccompNotification call) =>
+        Int(call, 4) < sizeof(int) || !TryRead(call, Pointer(call, 3), out int _) || !StillWaits(call) ? Answer.Continue : Errno.EOPNOTSUPP;
 
     private Answer SetTellsSenders(in SeccompNotification call, EmulatedSocket socket)
     {
@@ -119,6 +131,10 @@ internal sealed partial class Session
             return Answer.Continue;
         }
         int level = Int(call, 1), name = Int(call, 2);
+        if (level != SocketAbi.SolSocket && !(level == SocketAbi.SolNetlink && socket.Domain == SocketAbi.AfNetlink))
+        {
+            return socket.Call(s => s.GetOption(level, name, [], out _), Errno.EBADF);   // refused before anything is looked at
+        }
         if (!TryRead(call, Pointer(call, 4), out int room) || !StillWaits(call))
         {
             return Errno.EFAULT;
@@ -129,31 +145,67 @@ internal sealed partial class Session
         }
         byte[] value = new byte[Math.Min(room, MaxOption)];
         int written = 0;
-        if (level == SocketAbi.SolSocket)
+        Errno errno = level == SocketAbi.SolSocket
+            ? GetSocketOption(socket, name, value, out written)
+            : socket.Call(s => s.GetOption(level, name, value, out written), Errno.EBADF);
+        if (errno != Errno.None)
         {
-            int number = name switch
-            {
-                SocketAbi.SoType => socket.Type,
-                SocketAbi.SoDomain => socket.Domain,
-                SocketAbi.SoError => (int)socket.Call(s => s.TakePendingError(), Errno.None),
-                // pfkey_create leaves sk_protocol as it was.
-                _ => socket.Domain == SocketAbi.AfKey ? 0 : socket.Protocol,
-            };
-            written = Math.Min(sizeof(int), value.Length);
-            BitConverter.GetBytes(number).AsSpan(0, written).CopyTo(value);
-        }
-        else
-        {
-            Errno errno = socket.Call(s => s.GetOption(level, name, value, out written), Errno.EBADF);
-            if (errno != Errno.None)
-            {
-                return errno;
-            }
+            return errno;
         }
         // What does not fit is not given in part (LIST_MEMBERSHIPS), but its length is.
         bool done = TryWrite(call, Pointer(call, 3), value.AsSpan(0, written <= value.Length ? written : 0))
             && TryWrite(call, Pointer(call, 4), written);
         return done ? Errno.None : Errno.EFAULT;
+    }
+
+    /// <summary>SO_PEERNAME: no more than there is, and all that is asked for.</summary>
+    private static Errno GetPeerName(EmulatedSocket socket, Span<byte> value, out int written)
+    {
+        byte[] address = new byte[SocketAbi.MaxAddress];
+        int length = 0;
+        written = 0;
+        if (socket.Call(s => s.GetPeerName(address, out length), Errno.EBADF) != Errno.None)
+        {
+            return Errno.ENOTCONN;
+        }
+        if (value.Length > length)
+        {
+            return Errno.EINVAL;
+        }
+        written = value.Length;
+        address.AsSpan(0, written).CopyTo(value);
+        return Errno.None;
+    }
+
+    /// <summary><c>sk_getsockopt</c>, where a unix socket has something else to say.</summary>
+    private static Errno GetSocketOption(EmulatedSocket socket, int name, Span<byte> value, out int written)
+    {
+        written = 0;
+        if (name == SocketAbi.SoPeerName)
+        {
+            return GetPeerName(socket, value, out written);
+        }
+        if (name is SocketAbi.SoPeerGroups or SocketAbi.SoPeerPidFd or SocketAbi.SoPeekOff)
+        {
+            return name == SocketAbi.SoPeekOff ? Errno.EOPNOTSUPP : Errno.ENODATA;
+        }
+        Span<int> told = [0, -1, -1];   // SO_PEERCRED of nobody (cred_to_ucred)
+        if (name != SocketAbi.SoPeerCred)
+        {
+            told = told[..1];
+            told[0] = name switch
+            {
+                SocketAbi.SoType => socket.Type,
+                SocketAbi.SoDomain => socket.Domain,
+                SocketAbi.SoError => (int)socket.Call(static s => s.TakePendingError(), Errno.None),
+                // pfkey_create leaves sk_protocol as it was.
+                _ => socket.Domain == SocketAbi.AfKey ? 0 : socket.Protocol,
+            };
+        }
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(told);
+        written = Math.Min(bytes.Length, value.Length);
+        bytes[..written].CopyTo(value);
+        return Errno.None;
     }
 
     /// <summary>

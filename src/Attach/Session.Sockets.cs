@@ -22,9 +22,9 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        if ((type & ~(SocketAbi.TypeMask | SocketAbi.CloseOnExec | SocketAbi.NonBlock)) != 0)
+        if ((type & ~(SocketAbi.TypeMask | SocketAbi.CloseOnExec | SocketAbi.NonBlock)) != 0 || (type & SocketAbi.TypeMask) >= SocketAbi.TypeLimit)
         {
-            return Errno.EINVAL;   // __sys_socket
+            return Errno.EINVAL;   // __sys_socket_create, __sock_create
         }
         if (FindNetwork(call) is not { } network)
         {

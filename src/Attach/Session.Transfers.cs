@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Kernel;
@@ -15,10 +16,10 @@ internal sealed partial class Session
     private const int Overhead = 32;   // unix_dgram_sendmsg, netlink_sendmsg: sk_sndbuf less this
 
     /// <summary>
-    /// Lengths that we set to 0 for the kernel, by caller and place. A receive that fails leaves the 0 there, and a program that calls
-    /// again with the same variable (or a restart after a signal) means what it had said first.
+    /// Lengths that we set to 0 for the kernel, by caller and place, with how many datagrams had been read. A receive that fails leaves the 0 there,
+    /// and a program that calls again with the same variable (or a restart after a signal) means what it had said first.
     /// </summary>
-    private readonly Dictionary<(uint Thread, ulong Length, ulong Address), int> _lengths = [];
+    private readonly Dictionary<(uint Thread, ulong Length, ulong Address), (int Room, ulong Socket, long Taken)> _lengths = [];
 
     private Answer SendTo(in SeccompNotification call) => Ours(call) is { } socket
         ? Send(call, socket, [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }], Pointer(call, 4), Int(call, 5), Int(call, 3))
@@ -59,14 +60,18 @@ internal sealed partial class Session
         {
             return errno == Errno.None ? SendLink(call, vectors) : Answer.Continue;
         }
-        return errno == Errno.None ? Send(call, socket, vectors, 0, 0, 0) : errno;
+        if (errno != Errno.None || MessageDelivery.RoomOf(vectors) == 0)
+        {
+            return errno;   // do_iter_readv_writev has nothing to write
+        }
+        return Send(call, socket, vectors, 0, 0, 0);
     }
 
     private Answer SendMsg(in SeccompNotification call)
     {
         if (Ours(call, reads: 1) is { } socket)
         {
-            return SendOne(call, socket, Pointer(call, 1), Int(call, 2));
+            return IsCompat(Int(call, 2)) ? Errno.EINVAL : SendOne(call, socket, Pointer(call, 1), Int(call, 2));
         }
         return TryRead(call, Pointer(call, 1), out MessageHeader header)
             && ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors) == Errno.None
@@ -79,6 +84,10 @@ internal sealed partial class Session
         if (Ours(call) is not { } socket)
         {
             return Answer.Continue;
+        }
+        if (IsCompat(Int(call, 3)))
+        {
+            return Errno.EINVAL;
         }
         // As __sys_sendmmsg: how many were sent, or the error of the first.
         uint count = Math.Min((uint)Int(call, 2), SocketAbi.MaxVectors);
@@ -105,17 +114,16 @@ internal sealed partial class Session
             return Errno.EFAULT;
         }
         Errno errno = ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors);
-        if (errno == Errno.None && header.ControlLength != 0 && socket.Domain == SocketAbi.AfNetlink)
-        {
-            errno = CheckControl(call, header);
-        }
         return errno == Errno.None
-            ? Send(call, socket, vectors, header.Name, Math.Min(header.NameLength, SocketAbi.MaxAddress), flags)
+            ? Send(call, socket, vectors, header.Name, Math.Min(header.NameLength, SocketAbi.MaxAddress), flags, header)
             : errno;
     }
 
+    /// <summary>A flag that only the kernel itself may set (<c>__sys_sendmsg</c>, <c>__sys_recvmsg</c>).</summary>
+    private static bool IsCompat(int flags) => (flags & SocketAbi.MsgCmsgCompat) != 0;
+
     /// <summary>As <c>__scm_send</c>: a netlink socket passes no descriptors, and of SOL_SOCKET knows only credentials.</summary>
-    private Errno CheckControl(in SeccompNotification call, in MessageHeader header)
+    private Errno CheckControl(in SeccompNotification call, EmulatedSocket socket, in MessageHeader header)
     {
         const int Longest = 65536, HeaderSize = 16, ScmCredentials = 2, CredentialsSize = 12;
         if (header.ControlLength > Longest)
@@ -135,23 +143,43 @@ internal sealed partial class Session
             {
                 return Errno.EINVAL;
             }
-            if (level == SocketAbi.SolSocket && (type != ScmCredentials || length != HeaderSize + CredentialsSize))
+            if (level == SocketAbi.SolSocket)
             {
-                return Errno.EINVAL;
+                Errno errno = type == ScmCredentials && length == HeaderSize + CredentialsSize
+                    ? CheckCredentials(call, socket, MemoryMarshal.Cast<byte, int>(control.AsSpan(at + HeaderSize, CredentialsSize)))
+                    : Errno.EINVAL;
+                if (errno != Errno.None)
+                {
+                    return errno;
+                }
             }
             at += ((int)length + 7) & ~7;
         }
         return Errno.None;
     }
 
+    /// <summary>
+    /// The process that a sender says it is (<c>scm_check_creds</c>, then <c>find_get_pid</c>): another one takes CAP_SYS_ADMIN, and must be there. Nobody is told of it.
+    /// </summary>
+    private Errno CheckCredentials(in SeccompNotification call, EmulatedSocket socket, ReadOnlySpan<int> credentials)
+    {
+        const int CapSysAdmin = 21;
+        if (ThreadOf(call.ThreadId) is not { } thread || credentials[0] == thread.InnerTgid)
+        {
+            return Errno.None;
+        }
+        if ((socket.Owners.CapabilitiesOf(thread) >> CapSysAdmin & 1) == 0)
+        {
+            return Errno.EPERM;
+        }
+        bool isOurNumbering = thread.InnerTgid == thread.Tgid;
+        return !isOurNumbering || (credentials[0] > 0 && Directory.Exists(string.Create(CultureInfo.InvariantCulture, $"/proc/{credentials[0]}"))) ? Errno.None : Errno.ESRCH;
+    }
+
     /// <summary>As <c>netlink_sendmsg</c> and <c>pfkey_sendmsg</c>, whose direct answers are queued when send(2) returns.</summary>
     private Answer Send(
-        in SeccompNotification call, EmulatedSocket socket, ReadOnlySpan<IoVector> vectors, ulong addressPointer, int addressLength, int flags)
+        in SeccompNotification call, EmulatedSocket socket, ReadOnlySpan<IoVector> vectors, ulong addressPointer, int addressLength, int flags, in MessageHeader header = default)
     {
-        if ((flags & SocketAbi.MsgOob) != 0)
-        {
-            return Errno.EOPNOTSUPP;
-        }
         _context.Writers.TakeAll();
         Span<byte> address = stackalloc byte[SocketAbi.MaxAddress];
         // Whether it was the caller's is asked once for all that is read.
@@ -160,16 +188,21 @@ internal sealed partial class Session
         {
             return errno;
         }
-        ulong total = 0;
-        foreach (IoVector vector in vectors)
+        if ((flags & SocketAbi.MsgOob) != 0)
         {
-            total = Math.Min(total + Math.Min(vector.Length, int.MaxValue), int.MaxValue);
+            return Errno.EOPNOTSUPP;
         }
-        if (total > EmulatedSocket.MinSendBuffer - Overhead && total > (ulong)Math.Max(SendBuffer(call, socket) - Overhead, 0))
+        int total = MessageDelivery.RoomOf(vectors);
+        // To an empty datagram netlink_sendmsg says so before it looks at what comes with it.
+        if (header.ControlLength != 0 && total != 0 && socket.Domain == SocketAbi.AfNetlink && CheckControl(call, socket, header) is not Errno.None and var refused)
+        {
+            return refused;
+        }
+        if (total > EmulatedSocket.MinSendBuffer - Overhead && total > Math.Max(SendBuffer(call, socket) - Overhead, 0))
         {
             return Errno.EMSGSIZE;
         }
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max((int)total, 1));
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(Math.Max(total, 1));
         try
         {
             int used = 0;
@@ -224,24 +257,48 @@ internal sealed partial class Session
         {
             return ReceiveLinkFrom(call);
         }
-        Errno errno = BeginReceive(socket);
+        Errno errno = BeginReceive(socket, Int(call, 3));
         if (errno != Errno.None)
         {
             return errno;
         }
-        socket.Handler.NoteReceive(Pointer(call, 2));
+        NoteReceive(socket, Pointer(call, 2), Int(call, 3));
         if (Pointer(call, 4) != 0)
         {
+            if (WouldBlock(call, socket, Int(call, 3)))
+            {
+                return Errno.EAGAIN;
+            }
             FillAddress(call, socket, Pointer(call, 4), Pointer(call, 5), 0);
         }
         return Answer.Continue;
     }
 
-    /// <summary>An error that waits is told first.</summary>
-    private Errno BeginReceive(EmulatedSocket socket)
+    /// <summary>Flags that there are not; then an error that waits is told (<c>netlink_recvmsg</c>, <c>pfkey_recvmsg</c>).</summary>
+    private Errno BeginReceive(EmulatedSocket socket, int flags = 0)
     {
+        const int known = SocketAbi.MsgPeek | SocketAbi.MsgDontWait | SocketAbi.MsgTrunc | SocketAbi.MsgCmsgCompat;
+        if (socket.Domain == SocketAbi.AfKey ? (flags & ~known) != 0 : (flags & SocketAbi.MsgOob) != 0)
+        {
+            return socket.Domain == SocketAbi.AfKey ? Errno.EINVAL : Errno.EOPNOTSUPP;
+        }
         MakeRoom(socket);
         return socket.Call(static s => s.TakePendingError(), Errno.None);
+    }
+
+    /// <summary>Whether a receive finds nothing and does not wait for it: then it writes nothing, and we must not either.</summary>
+    private bool WouldBlock(in SeccompNotification call, EmulatedSocket socket, int flags)
+    {
+        if (!socket.Buffer.IsEmpty)
+        {
+            return false;
+        }
+        if ((flags & SocketAbi.MsgDontWait) != 0)
+        {
+            return true;
+        }
+        using SafeFileHandle? end = ThreadOf(call.ThreadId) is { } thread ? PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _) : null;
+        return end is not null && SocketOptions.IsNonBlocking(end);
     }
 
     /// <summary>What has been read so far makes room for the next part of a dump (<c>netlink_recvmsg</c>), which must be there when a receive looks.</summary>
@@ -261,16 +318,35 @@ internal sealed partial class Session
         {
             return call.Data.Number == SystemCall.Read ? ReceiveLinkFrom(call) : Answer.Continue;
         }
+        ulong room = Pointer(call, 2);
+        if (call.Data.Number == SystemCall.ReadV)
+        {
+            if (ReadVectors(call, Pointer(call, 1), room, Errno.EINVAL, out IoVector[] vectors) != Errno.None)
+            {
+                return Answer.Continue;
+            }
+            room = (ulong)MessageDelivery.RoomOf(vectors);
+        }
+        if (room == 0)
+        {
+            return Answer.Continue;   // sock_read_iter: nothing is received
+        }
         Errno errno = BeginReceive(socket);
         if (errno != Errno.None)
         {
             return errno;
         }
-        if (call.Data.Number == SystemCall.Read)
-        {
-            socket.Handler.NoteReceive(Pointer(call, 2));
-        }
+        NoteReceive(socket, room, 0);
         return Answer.Continue;
+    }
+
+    private void NoteReceive(EmulatedSocket socket, ulong room, int flags)
+    {
+        socket.Handler.NoteReceive(room, peeks: (flags & SocketAbi.MsgPeek) != 0);
+        if (socket.SpaceReported)
+        {
+            _context.Sockets.Refresh(socket);
+        }
     }
 
     private Answer RecvMsg(in SeccompNotification call)
@@ -279,23 +355,22 @@ internal sealed partial class Session
         {
             return ReceiveLinkMessage(call);
         }
-        if (socket.HasControl && ReceiveWithControl(call, socket) is { } answer)
+        if (IsCompat(Int(call, 2)))
+        {
+            return Errno.EINVAL;
+        }
+        if (socket.HasControl && ReceiveWithControl(call, socket, Pointer(call, 1), Int(call, 2)) is { } answer)
         {
             return answer;
         }
-        Errno errno = BeginReceive(socket);
-        if (errno != Errno.None)
-        {
-            return errno;
-        }
-        FillMessageAddress(call, socket, Pointer(call, 1), 0);
-        return Answer.Continue;
+        Errno errno = BeginReceive(socket, Int(call, 2));
+        return errno == Errno.None ? FillMessageAddress(call, socket, Pointer(call, 1), Int(call, 2), 0) : errno;
     }
 
     /// <summary>Null where a container forbids us the program's end: then the kernel beneath says what it knows.</summary>
-    private Answer? ReceiveWithControl(in SeccompNotification call, EmulatedSocket socket)
+    private Answer? ReceiveWithControl(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, ulong lengthPointer = 0)
     {
-        if (!TryRead(call, Pointer(call, 1), out MessageHeader header))
+        if (!TryRead(call, headerPointer, out MessageHeader header))
         {
             return Errno.EFAULT;
         }
@@ -309,7 +384,7 @@ internal sealed partial class Session
             return null;
         }
         MakeRoom(socket);
-        ProgramReceive receive = new(_listener, _memory, socket, end, call.Id, (int)call.ThreadId, Pointer(call, 1), header, vectors, Int(call, 2));
+        ProgramReceive receive = new(_listener, _memory, socket, end, call.Id, (int)call.ThreadId, headerPointer, header, vectors, flags, lengthPointer);
         return receive.Start(_waitKillable);
     }
 
@@ -319,34 +394,67 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        Errno errno = BeginReceive(socket);
+        const int waitForOne = 0x10000;
+        int flags = Int(call, 3) & ~waitForOne;
+        if (IsCompat(flags))
+        {
+            return Errno.EINVAL;
+        }
+        uint count = Math.Min((uint)Int(call, 2), SocketAbi.MaxVectors);
+        if (socket.HasControl && ReceiveManyWithControl(call, socket, count, flags) is { } received)
+        {
+            return received;
+        }
+        Errno errno = BeginReceive(socket, flags);
         if (errno != Errno.None)
         {
             return errno;
         }
-        uint count = Math.Min((uint)Int(call, 2), SocketAbi.MaxVectors);
-        for (uint i = 0; i < count; i++)
+        Answer answer = Answer.Continue;
+        for (uint i = 0; i < count && answer.Kind == AnswerKind.Continue; i++)
         {
-            FillMessageAddress(call, socket, Pointer(call, 1) + (i * MessageHeader.MultipleStride), (int)i);
+            // Who only peeks sees the first again and again.
+            int place = (flags & SocketAbi.MsgPeek) != 0 ? 0 : (int)i;
+            answer = FillMessageAddress(call, socket, Pointer(call, 1) + (i * MessageHeader.MultipleStride), flags, place);
         }
-        return Answer.Continue;
+        return answer;
     }
 
-    private void FillMessageAddress(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int place)
+    /// <summary>As many as are there, and the first in any case: what a program asks for with MSG_WAITFORONE.</summary>
+    private Answer? ReceiveManyWithControl(in SeccompNotification call, EmulatedSocket socket, uint count, int flags)
+    {
+        for (uint i = 0; i < count; i++)
+        {
+            ulong entry = Pointer(call, 1) + (i * MessageHeader.MultipleStride);
+            Answer? answer = ReceiveWithControl(call, socket, entry, i == 0 ? flags : flags | SocketAbi.MsgDontWait, entry + MessageHeader.MultipleLength);
+            if (answer is not { Kind: AnswerKind.Value })
+            {
+                return i == 0 ? answer : Answer.Value(i);
+            }
+        }
+        return Answer.Value(count);
+    }
+
+    private Answer FillMessageAddress(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, int place)
     {
         if (!TryRead(call, headerPointer, out MessageHeader header))
         {
-            return;
+            return Answer.Continue;
         }
-        // One vector is what programs use; more only keeps dumps in smaller parts.
-        if (header.VectorCount == 1 && TryRead(call, header.Vectors, out IoVector vector))
+        if (ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors) != Errno.None)
         {
-            socket.Handler.NoteReceive(vector.Length);
+            return Answer.Continue;
+        }
+        NoteReceive(socket, (ulong)MessageDelivery.RoomOf(vectors), flags);
+        if (header.Name != 0 && WouldBlock(call, socket, flags))
+        {
+            return Errno.EAGAIN;
         }
         if (header.Name != 0)
         {
             FillAddress(call, socket, header.Name, headerPointer + MessageHeader.NameLengthOffset, place);
         }
+        return Answer.Continue;
     }
 
     /// <summary>
@@ -364,10 +472,11 @@ internal sealed partial class Session
         var variable = (call.ThreadId, lengthPointer, addressPointer);
         if (room == 0)
         {
-            if (!_lengths.TryGetValue(variable, out room))
+            if (!_lengths.TryGetValue(variable, out var before) || before.Socket != socket.Inode || before.Taken != socket.Buffer.Taken)
             {
                 return;
             }
+            room = before.Room;
         }
         else
         {
@@ -375,7 +484,7 @@ internal sealed partial class Session
             {
                 _lengths.Clear();
             }
-            _lengths[variable] = room;
+            _lengths[variable] = (room, socket.Inode, socket.Buffer.Taken);
         }
         _ = TryWrite(call, addressPointer, address[..Math.Min(room, length)], lengthPointer, 0);
     }

@@ -86,7 +86,8 @@ internal sealed partial class Session : IDisposable
         SystemCall.RecvMsg => RecvMsg(call),
         SystemCall.RecvMMsg => RecvMMsg(call),
         SystemCall.Bind => Bind(call),
-        // sock_no_listen, sock_no_accept, sock_no_shutdown
+        // __sys_accept4_file; sock_no_listen, sock_no_accept, sock_no_shutdown
+        SystemCall.Accept4 when (Int(call, 3) & ~(SocketAbi.CloseOnExec | SocketAbi.NonBlock)) != 0 => Answer.Continue,
         SystemCall.Listen or SystemCall.Accept or SystemCall.Accept4 or SystemCall.Shutdown => Ours(call) is null ? Answer.Continue : Errno.EOPNOTSUPP,
         SystemCall.Ioctl => Ours(call) is null ? Answer.Continue : Errno.ENOTTY,
         SystemCall.Connect => Connect(call),

@@ -7,18 +7,19 @@ internal static class SocketAbi
     public const int NetlinkRoute = 0, NetlinkXfrm = 6;
     public const int ProtocolUdp = 17;
 
-    public const int TypeMask = 0xf, CloseOnExec = 0x80000, NonBlock = 0x800;
+    /// <summary>Types from <c>SOCK_MAX</c> on there are none of.</summary>
+    public const int TypeMask = 0xf, TypeLimit = 11, CloseOnExec = 0x80000, NonBlock = 0x800;
 
     public const int SolIp = 0, SolSocket = 1, SolUdp = 17, SolIpv6 = 41, SolNetlink = 270;
-    public const int SoType = 3, SoError = 4, SoSndBuf = 7, SoRcvBuf = 8, SoPassCred = 16, SoSndBufForce = 32, SoRcvBufForce = 33, SoMark = 36, SoProtocol = 38, SoDomain = 39;
+    public const int SoType = 3, SoError = 4, SoSndBuf = 7, SoRcvBuf = 8, SoPassCred = 16, SoPeerCred = 17, SoPeerName = 28, SoSndBufForce = 32, SoRcvBufForce = 33, SoMark = 36, SoProtocol = 38, SoDomain = 39, SoPeekOff = 42, SoPeerGroups = 59, SoPeerPidFd = 77;
     public const int IpIpsecPolicy = 16, IpXfrmPolicy = 17, Ipv6IpsecPolicy = 34, Ipv6XfrmPolicy = 35, UdpEncap = 100, UdpGro = 104;
 
-    /// <summary>ioctl(2): how much waits to be read, or to be sent; no netlink or PF_KEY socket says.</summary>
-    public const int FionRead = 0x541b, SiocOutQ = 0x5411;
+    /// <summary>ioctl(2) that a unix socket knows, and no netlink or PF_KEY socket.</summary>
+    public const int FionRead = 0x541b, SiocOutQ = 0x5411, SiocAtMark = 0x8905, SiocUnixFile = 0x89e0;
 
     public const int DupFd = 0, DupFdCloseOnExec = 1030;
 
-    public const int MsgOob = 1, MsgPeek = 2, MsgCTrunc = 8, MsgTrunc = 0x20, MsgDontWait = 0x40, MsgCmsgCloseOnExec = 0x40000000;
+    public const int MsgOob = 1, MsgPeek = 2, MsgCTrunc = 8, MsgTrunc = 0x20, MsgDontWait = 0x40, MsgCmsgCloseOnExec = 0x40000000, MsgCmsgCompat = int.MinValue;
 
     public const int NetlinkPktInfo = 3, NetlinkListenAllNsid = 8, ScmCredentials = 2;
 

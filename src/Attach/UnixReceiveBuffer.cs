@@ -13,33 +13,40 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
     private const int PruneAt = 256;
     private const int EAGAIN = (int)Errno.EAGAIN, EMSGSIZE = (int)Errno.EMSGSIZE, ENOBUFS = (int)Errno.ENOBUFS;
     private readonly Lock _gate = new();
-    private readonly Queue<(int Size, ulong Source)> _sent = [];
+    private readonly Queue<(int Size, ulong Source, int Charge)> _sent = [];
     private long _sentBytes;
+    private long _charged;
+    private long _taken;
     private int _withSource;
     private bool _closed;
 
-    public int UnreadDatagrams
+    /// <summary>How many datagrams the program has read.</summary>
+    public long Taken
     {
         get
         {
             lock (_gate)
             {
                 Prune();
-                return Math.Min(_sent.Count, 2);
+                return _taken;
             }
         }
     }
 
-    public double Fullness
+    public bool IsEmpty
     {
         get
         {
             lock (_gate)
             {
-                return _closed ? 0 : (double)SocketOptions.UnreadBytes(ours) / Math.Max(SocketOptions.SendBufferSize(ours), 1);
+                return _closed || SocketOptions.UnreadBytes(ours) == 0;
             }
         }
     }
+
+    public double Fullness => Share(withoutFirst: false);
+
+    public double FullnessWithoutFirst => Share(withoutFirst: true);
 
     public bool IsClosed
     {
@@ -65,7 +72,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0)
+    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0)
     {
         lock (_gate)
         {
@@ -85,8 +92,10 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
             if (errno == 0)
             {
                 int size = truesizes.Of(datagram);
-                _sent.Enqueue((size, source));
+                charge = Math.Max(charge, size);
+                _sent.Enqueue((size, source, charge));
                 _sentBytes += size;
+                _charged += charge;
                 _withSource += source == 0 ? 0 : 1;
                 if (_sent.Count >= PruneAt && (_sent.Count & (PruneAt - 1)) == 0)
                 {
@@ -115,6 +124,16 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
+    private double Share(bool withoutFirst)
+    {
+        lock (_gate)
+        {
+            Prune();
+            long first = withoutFirst && _sent.TryPeek(out var next) ? next.Charge : 0;
+            return _closed ? 0 : (double)(_charged - first) / Math.Max(SocketOptions.SendBufferSize(ours), 1);
+        }
+    }
+
     /// <summary>An empty netlink queue takes one datagram of any length; a unix socket none above SO_SNDBUF.</summary>
     private int SendOversized(ReadOnlySpan<byte> datagram)
     {
@@ -131,7 +150,9 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         int unread = _closed ? 0 : SocketOptions.UnreadBytes(ours);
         while (_sentBytes > unread && _sent.TryDequeue(out var read))
         {
+            _taken++;
             _sentBytes -= read.Size;
+            _charged -= read.Charge;
             _withSource -= read.Source == 0 ? 0 : 1;
         }
     }

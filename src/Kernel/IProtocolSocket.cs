@@ -13,7 +13,7 @@ public interface IProtocolSocket : IDisposable
     /// <param name="caller">Who sends.</param>
     Errno Send(ReadOnlySpan<byte> datagram, ReadOnlySpan<byte> address, in Caller caller);
 
-    /// <summary>The program has read something: a dump may go on.</summary>
+    /// <summary>The program has read something, and maybe not told of it (<see cref="NoteReceive"/>): a dump may go on.</summary>
     void OnReceiveSpace();
 
     /// <summary>
@@ -52,8 +52,8 @@ public interface IProtocolSocket : IDisposable
     /// <summary>Takes the pending error (<c>sk_err</c>, for instance ENOBUFS after an overflow) that the next intercepted receive returns.</summary>
     Errno TakePendingError();
 
-    /// <summary>A receive with room for so many bytes is about to begin: a hint for how much to send at once.</summary>
-    void NoteReceive(ulong room)
+    /// <summary>A receive with room for so many bytes is about to take or look at the first datagram, if there is one: a dump may go on, and knows how much to send at once.</summary>
+    void NoteReceive(ulong room, bool peeks)
     {
     }
 }

@@ -8,19 +8,23 @@ public interface IReceiveBuffer
     /// <summary>Queues one datagram whole, or returns false where the queue is full (the caller's ENOBUFS). Never blocks.</summary>
     /// <param name="datagram">All of it.</param>
     /// <param name="source">Whom it comes from, in the protocol's own coding: <see cref="SourceOf"/> tells it again.</param>
-    bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0);
+    /// <param name="charge">The bytes that it counts for in <see cref="Fullness"/>, where Linux counts more than its length takes (<c>skb->truesize</c>); 0: what it takes.</param>
+    bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0);
 
     /// <summary>The source of a datagram that the program has not read yet, of which 0 is read next; <paramref name="otherwise"/> where none is at that place.</summary>
     ulong SourceOf(int place, ulong otherwise);
 
-    /// <summary>Datagrams that the program has not read yet (0, 1 or "more than one" as 2): a dump is running while more than its end is unread.</summary>
-    int UnreadDatagrams { get; }
+    /// <summary>The program has read all that it was sent.</summary>
+    bool IsEmpty { get; }
 
     /// <summary>
-    /// How much of its limit is taken: 0 empty, 1 full (<c>sk_rmem_alloc</c> by <c>sk_rcvbuf</c>). PF_KEY stops a dump at two thirds, so that
-    /// other messages still find room.
+    /// How much of its limit is taken: 0 empty, 1 full (<c>sk_rmem_alloc</c> by <c>sk_rcvbuf</c>). A dump goes on
+    /// below a part of it, so that other messages still find room.
     /// </summary>
     double Fullness { get; }
+
+    /// <summary>The same once the program has read the first datagram.</summary>
+    double FullnessWithoutFirst { get; }
 
     /// <summary>Whether the program has closed its end: the socket is about to go, and counts as gone where another wants its place.</summary>
     bool IsClosed { get; }

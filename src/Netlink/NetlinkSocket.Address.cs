@@ -13,6 +13,7 @@ internal sealed partial class NetlinkSocket
     private bool _bound;
     private uint _groups;
     private SockAddrNl _peer = new() { Family = SockAddrNl.AfNetlink };
+    private bool _connected;
 
     /// <summary><c>nlk->portid</c>.</summary>
     public uint Port => _port;
@@ -68,6 +69,7 @@ internal sealed partial class NetlinkSocket
             if (family == AfUnspec)
             {
                 _peer = new SockAddrNl { Family = SockAddrNl.AfNetlink };
+                _connected = false;
                 return Errno.None;
             }
             if (family != SockAddrNl.AfNetlink || !MemoryMarshal.TryRead(address, out SockAddrNl peer))
@@ -80,7 +82,8 @@ internal sealed partial class NetlinkSocket
             }
             BindAny(caller);
             // dst_group = ffs(nl_groups)
-            _peer = peer with { Groups = peer.Groups & (uint)-(int)peer.Groups };
+            _peer = new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = peer.Pid, Groups = peer.Groups & (uint)-(int)peer.Groups };
+            _connected = true;
             return Errno.None;
         }
     }
@@ -121,6 +124,9 @@ internal sealed partial class NetlinkSocket
     private static XfrmGroup GroupOf(ulong source) => (XfrmGroup)(byte)(source >> GroupShift);
 
     private static int? NumberOf(ulong source) => source >> NumberShift is not 0 and ulong number ? (int)number - 1 : null;
+
+    /// <summary>A connected socket takes datagrams of its peer alone (<c>netlink_getsockbyportid</c>).</summary>
+    private bool TakesFrom(uint port) => !_connected || _peer.Pid == port;
 
     private void BindAny(in Caller caller)
     {

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Xfrmd.Kernel;
 using Xfrmd.Netlink.Abi;
 using Xfrmd.Netlink.Codec;
@@ -15,38 +16,72 @@ internal sealed partial class NetlinkSocket
     // SKB_WITH_OVERHEAD(32768): more is not sent at once, however large the program's buffer is.
     private const int LargestPart = 32768 - 320;
 
-    // Datagrams that wait unread. The program reads its own end of the queue, so the next part must be there before it asks for it.
-    private const int PartsAhead = 2;
+    // netlink_recvmsg: no part is added to a queue that is fuller.
+    private const double DumpGoesOn = 1.0 / 2;
+
+    // What alloc_skb adds to a size before it is rounded up, and struct sk_buff.
+    private const int SharedInfo = 320, Header = 256;
 
     private INetlinkDump? _dump;
     private NlMsgHdr _dumpRequest;
     private byte[]? _stalledPart;
-    private bool _dumpUnread;
     private volatile int _partSize = GoodSize;
 
-    public bool AwaitsReceiveSpace => _dump is not null || _stalledPart is not null || _dumpUnread;
+    public bool AwaitsReceiveSpace => _dump is not null || _stalledPart is not null;
 
-    // netlink_recvmsg: nlk->max_recvmsg_len only grows, and with what is received alone; netlink_dump makes its parts as large.
-    public void NoteReceive(ulong room)
+    /// <summary>
+    /// <c>netlink_recvmsg</c>: nlk->max_recvmsg_len only grows, and with what is received alone; and each receive, be it a look at the first datagram,
+    /// has the next part of a dump queued, which is as large. We are asked before it, Linux does it behind: the order of the queue is the same.
+    /// </summary>
+    public void NoteReceive(ulong room, bool peeks)
     {
-        if (room > (ulong)_partSize && _partSize < LargestPart && _buffer.UnreadDatagrams != 0)
+        bool grows = room > (ulong)_partSize && _partSize < LargestPart;
+        if ((!grows && !AwaitsReceiveSpace) || _buffer.IsEmpty)
+        {
+            return;
+        }
+        if (grows)
         {
             _partSize = (int)Math.Min(room, LargestPart);
+        }
+        lock (Gate)
+        {
+            if (TryUnstall() && _dump is { } dump && (peeks ? _buffer.Fullness : _buffer.FullnessWithoutFirst) <= DumpGoesOn)
+            {
+                _extAck.Clear();   // what was said about the request goes into NLMSG_DONE only where that is the whole answer
+                SendPart(dump);
+            }
+        }
+    }
+
+    /// <summary>A receive that nobody told us of (the descriptor was passed on) has emptied the queue.</summary>
+    public void OnReceiveSpace()
+    {
+        lock (Gate)
+        {
+            _extAck.Clear();
+            while (TryUnstall() && _dump is { } dump && _buffer.IsEmpty)
+            {
+                SendPart(dump);
+            }
         }
     }
 
     /// <summary><c>__netlink_dump_start</c>: EBUSY while another is not read to its last part; else the first part is queued.</summary>
     public Errno StartDump(in NlMsgHdr request, INetlinkDump dump)
     {
-        if (_dump is not null || _stalledPart is not null || (_dumpUnread && _buffer.UnreadDatagrams >= PartsAhead))
+        if (AwaitsReceiveSpace)
         {
             dump.Dispose();
             return Errno.EBUSY;
         }
         _dump = dump;
         _dumpRequest = request;
-        _dumpUnread = false;
         Errno errno = dump.Start(_extAck);
+        if (errno == Errno.None && _buffer.Fullness >= 1)
+        {
+            return Errno.ENOBUFS;   // but it has begun
+        }
         if (errno == Errno.None)
         {
             SendPart(dump);
@@ -57,22 +92,6 @@ internal sealed partial class NetlinkSocket
             FinishDump(errno);
         }
         return Errno.EINTR;
-    }
-
-    // As often as the reader has made room.
-    private void ContinueDump()
-    {
-        if (_dump is null && _stalledPart is null && !_dumpUnread)
-        {
-            return;
-        }
-        // What was said about the request goes into NLMSG_DONE only where that is the whole answer.
-        _extAck.Clear();
-        while (TryUnstall() && _dump is { } dump && _buffer.UnreadDatagrams < PartsAhead)
-        {
-            SendPart(dump);
-        }
-        _dumpUnread &= _dump is not null || _buffer.UnreadDatagrams >= PartsAhead;
     }
 
     // netlink_dump
@@ -86,7 +105,6 @@ internal sealed partial class NetlinkSocket
             FinishDump(Errno.None);
             return;
         }
-        _dumpUnread = true;
         EnqueuePart(writer.Written);
     }
 
@@ -124,10 +142,13 @@ internal sealed partial class NetlinkSocket
         EnqueuePart(writer.Written);
     }
 
+    /// <summary>The memory that netlink_dump has for a part, however much of it the part fills.</summary>
+    private int PartCharge => (int)BitOperations.RoundUpToPowerOf2((uint)(_partSize + SharedInfo)) + Header;
+
     // Parts of a dump are never lost: one that finds no room waits for the reader.
     private void EnqueuePart(ReadOnlySpan<byte> part)
     {
-        if (!_buffer.TryEnqueue(part))
+        if (!_buffer.TryEnqueue(part, charge: PartCharge))
         {
             _stalledPart = part.ToArray();
         }
@@ -139,7 +160,7 @@ internal sealed partial class NetlinkSocket
         {
             return true;
         }
-        if (!_buffer.TryEnqueue(part) && _buffer.UnreadDatagrams != 0)
+        if (!_buffer.TryEnqueue(part, charge: PartCharge) && !_buffer.IsEmpty)
         {
             return false;
         }

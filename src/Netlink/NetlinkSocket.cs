@@ -66,18 +66,19 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             {
                 return Errno.EMSGSIZE;
             }
-            if (destination.Groups != 0)
+            // Only the lowest group counts: dst_group = ffs(nl_groups).
+            XfrmGroup group = destination.Groups == 0 ? default : (XfrmGroup)(System.Numerics.BitOperations.TrailingZeroCount(destination.Groups) + 1);
+            if (group != default)
             {
-                // Only the lowest group counts: dst_group = ffs(nl_groups).
-                _namespace.Forward((XfrmGroup)(System.Numerics.BitOperations.TrailingZeroCount(destination.Groups) + 1), datagram, this, destination.Pid);
+                _namespace.Forward(group, datagram, this, destination.Pid);
             }
             if (destination.Pid != 0)
             {
-                if (_namespace.AtPort(destination.Pid) is not { } other)
+                if (_namespace.AtPort(destination.Pid) is not { } other || !other.TakesFrom(_port))
                 {
                     return Errno.ECONNREFUSED;
                 }
-                other.Receive(datagram, default, _port);
+                other.Receive(datagram, group, _port);
                 return Errno.None;
             }
             // netlink_net_capable: where an address was given, the opener's right counts as well.
@@ -87,16 +88,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             ReceiveRequests(copy.AsSpan(0, datagram.Length), caller.NetAdmin && (address.IsEmpty || _opener.NetAdmin));
             copy.AsSpan(0, datagram.Length).Clear();   // keys
             ArrayPool<byte>.Shared.Return(copy);
-            ContinueDump();
             return Errno.None;
-        }
-    }
-
-    public void OnReceiveSpace()
-    {
-        lock (Gate)
-        {
-            ContinueDump();
         }
     }
 
@@ -141,14 +133,20 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     /// <summary>The number by which its namespace knows another one.</summary>
     public int? NumberOf(NetlinkNamespace other) => _namespace.Space.NumberOf(other.Space);
 
-    /// <summary>An answer to this socket alone.</summary>
-    public void Reply(ReadOnlySpan<byte> datagram) => Receive(datagram, default);
+    /// <summary>An answer to this socket alone, which is lost where it is connected to a program.</summary>
+    public void Reply(ReadOnlySpan<byte> datagram)
+    {
+        if (TakesFrom(0))
+        {
+            Receive(datagram, default);
+        }
+    }
 
     private void Queue(ReadOnlySpan<byte> datagram, ulong source)
     {
         lock (_arrivals)
         {
-            if (_congested && _buffer.UnreadDatagrams == 0)
+            if (_congested && _buffer.IsEmpty)
             {
                 _congested = false;
             }

@@ -6,7 +6,7 @@ using Xfrmd.Kernel;
 namespace Xfrmd.Attach.Tests;
 
 /// <summary>
-/// Answers in capitals. Words: <c>caller</c> (who sends), <c>unread</c> (what is queued), <c>fill N</c> (datagrams of N bytes until the
+/// Answers in capitals. Words: <c>caller</c> (who sends), <c>unread</c> (whether all is read), <c>fill N</c> (datagrams of N bytes until the
 /// queue is full, then ENOBUFS is pending), <c>dump N</c> (N datagrams, two ahead of the reader), <c>none N</c> (nothing; N bytes are only
 /// there), <c>refuse</c> (EPERM), <c>throw</c>, <c>acq</c> (net.core.xfrm_acq_expires).
 /// </summary>
@@ -36,7 +36,7 @@ internal sealed class EchoSocket(Journal journal, IReceiveBuffer buffer, XfrmNam
                 Reply($"{caller.Tgid} {caller.NetAdmin}");
                 break;
             case "unread":
-                Reply(buffer.UnreadDatagrams.ToString(CultureInfo.InvariantCulture));
+                Reply(buffer.IsEmpty ? "empty" : "more");
                 break;
             case "acq":
                 Reply(space.Sysctls.AcqExpires.ToString(CultureInfo.InvariantCulture));
@@ -76,7 +76,7 @@ internal sealed class EchoSocket(Journal journal, IReceiveBuffer buffer, XfrmNam
     {
         lock (_gate)
         {
-            while (_dumpNext < _dumpEnd && buffer.UnreadDatagrams < 2)
+            while (_dumpNext < _dumpEnd && buffer.IsEmpty)
             {
                 Reply($"part {_dumpNext++}");
             }

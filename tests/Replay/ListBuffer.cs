@@ -10,15 +10,17 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
 
     public int Count => _datagrams.Count;
 
-    public int UnreadDatagrams => Math.Min(_datagrams.Count, 2);
+    public bool IsEmpty => _datagrams.Count == 0;
 
     public double Fullness => (double)_datagrams.Count / capacity;
+
+    public double FullnessWithoutFirst => (double)Math.Max(_datagrams.Count - 1, 0) / capacity;
 
     public bool IsClosed { get; set; }
 
     public ulong SourceOf(int place, ulong otherwise) => place < _datagrams.Count ? _datagrams.ElementAt(place).Source : otherwise;
 
-    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0)
+    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0)
     {
         if (_datagrams.Count >= capacity)
         {
@@ -32,6 +34,7 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
     public byte[]? Receive(IProtocolSocket socket)
     {
         ArgumentNullException.ThrowIfNull(socket);
+        socket.NoteReceive(0, peeks: false);
         if (!_datagrams.TryDequeue(out (byte[] Bytes, ulong Source) datagram))
         {
             return null;
