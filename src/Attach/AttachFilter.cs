@@ -26,7 +26,7 @@ internal static class AttachFilter
         }
         // Of any descriptor, as they are rare: one that came by SCM_RIGHTS has an ordinary number. OpenIKED's requests come so, by writev.
         code.IfEqual(SystemCall.WriteV, Notify).IfEqual(SystemCall.GetSockName, Notify).IfEqual(SystemCall.GetPeerName, Notify);
-        code.IfEqual(SystemCall.Bind, "bind").IfEqual(SystemCall.Fcntl, "fcntl").IfEqual(SystemCall.Ioctl, "ioctl");
+        code.IfEqual(SystemCall.Bind, "bind").IfEqual(SystemCall.Fcntl, "fcntl").IfEqual(SystemCall.Ioctl, Range);
         code.IfEqual(SystemCall.SetSockOpt, "setsockopt").IfEqual(SystemCall.GetSockOpt, "getsockopt");
         code.IfEqual(SystemCall.Unshare, Notify).IfEqual(SystemCall.SetNs, Notify);   // for what we remember of the thread
         code.IfEqual(SystemCall.Open, Notify).IfEqual(SystemCall.Creat, Notify).IfEqual(SystemCall.OpenAt, Notify).IfEqual(SystemCall.OpenAt2, Notify);
@@ -48,9 +48,6 @@ internal static class AttachFilter
         code.Label("bind").LoadArgument(2).IfAtLeast(16, Notify, Range);
         code.Label("fcntl").LoadArgument(1).IfEqual(SocketAbi.DupFd, Range).IfEqual(SocketAbi.DupFdCloseOnExec, Range, Allow);
 
-        code.Label("ioctl").LoadArgument(1).IfEqual(SocketAbi.FionRead, Range).IfEqual(SocketAbi.SiocOutQ, Range);
-        code.IfEqual(SocketAbi.SiocAtMark, Range).IfEqual(SocketAbi.SiocUnixFile, Range, Allow);
-
         // SO_MARK of any socket: it may have a policy of its own, for which some bits are ours.
         // Of an emulated socket all levels but SOL_SOCKET: a unix socket refuses them with another error than netlink does.
         code.Label("setsockopt").LoadArgument(1).IfEqual(SocketAbi.SolNetlink, Range).IfEqual(SocketAbi.SolSocket, "set-socket");
@@ -69,7 +66,7 @@ internal static class AttachFilter
         code.Label("getsockopt").LoadArgument(1).IfEqual(SocketAbi.SolSocket, null, Range);
         code.LoadArgument(2).IfEqual(SocketAbi.SoType, Range).IfEqual(SocketAbi.SoError, Range).IfEqual(SocketAbi.SoProtocol, Range);
         code.IfEqual(SocketAbi.SoDomain, Range).IfEqual(SocketAbi.SoPeekOff, Range).IfEqual(SocketAbi.SoPeerCred, Range).IfEqual(SocketAbi.SoPeerName, Range);
-        code.IfEqual(SocketAbi.SoPeerGroups, Range).IfEqual(SocketAbi.SoPeerPidFd, Range).IfEqual(SocketAbi.SoMark, Notify, Allow);
+        code.IfEqual(SocketAbi.SoPassCred, Range).IfEqual(SocketAbi.SoPeerGroups, Range).IfEqual(SocketAbi.SoPeerPidFd, Range).IfEqual(SocketAbi.SoMark, Notify, Allow);
 
         // A descriptor is an unsigned int to the kernel: the low half decides.
         code.Label(Range).LoadArgument(0).IfAtLeast((uint)range.High, Allow).IfAtLeast((uint)range.Low, Notify, Allow);

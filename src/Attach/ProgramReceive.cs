@@ -128,7 +128,7 @@ internal sealed class ProgramReceive(
             {
                 return length == 0 ? Answer.Value(0) : length == -(int)Errno.EAGAIN ? null : Answer.Error(-length);
             }
-            socket.Handler.NoteReceive((ulong)room, (flags & SocketAbi.MsgPeek) != 0);
+            socket.Handler.NoteReceive((ulong)room, (flags & SocketAbi.MsgPeek) != 0 ? 0 : 1);
             if (!listener.IsWaiting(id))
             {
                 return Errno.EINTR;   // killed: nobody hears it
@@ -153,10 +153,6 @@ internal sealed class ProgramReceive(
 
     private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address, ReceiveOrigin origin)
     {
-        if (!MessageDelivery.TryWriteData(memory, thread, vectors, data))
-        {
-            return Errno.EFAULT;
-        }
         byte[] control = new byte[Math.Min(header.Control == 0 ? 0 : header.ControlLength, 256)];
         _ = memory.TryRead(thread, header.Control, control);   // what pads a message stays the program's
         int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (data.Length < length ? SocketAbi.MsgTrunc : 0);
@@ -173,6 +169,11 @@ internal sealed class ProgramReceive(
             // Only root sends to another's port.
             ReadOnlySpan<int> credentials = [socket.Handler.ProcessAt(MemoryMarshal.Read<uint>(address[PortOffset..])), 0, 0];
             Put(control, ref told, SocketAbi.SolSocket, SocketAbi.ScmCredentials, MemoryMarshal.AsBytes(credentials), ref outFlags);
+        }
+        if (!MessageDelivery.TryWriteData(memory, thread, vectors, data))
+        {
+            _ = memory.TryWrite(thread, header.Control, control.AsSpan(0, told));
+            return Errno.EFAULT;
         }
         Errno errno = MessageDelivery.WriteHeader(memory, thread, headerAddress, header, address, control.AsSpan(0, told), outFlags);
         int got = (flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length;

@@ -41,6 +41,21 @@ internal sealed partial class Session
         };
     }
 
+    /// <summary>ioctl(2): a netlink socket leaves it to the network devices (<c>sock_do_ioctl</c>), PF_KEY knows none (<c>sock_no_ioctl</c>).</summary>
+    private Answer Control(in SeccompNotification call)
+    {
+        uint request = (uint)Pointer(call, 1);
+        if (Array.IndexOf(SocketAbi.OfAnySocket, request) >= 0 || Ours(call) is not { } socket)
+        {
+            return Answer.Continue;
+        }
+        if (socket.Domain == SocketAbi.AfKey)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+        return request is SocketAbi.FionRead or SocketAbi.SiocOutQ or SocketAbi.SiocAtMark or SocketAbi.SiocUnixFile ? Errno.ENOTTY : Answer.Continue;
+    }
+
     private Answer SetProtocolOption(in SeccompNotification call, EmulatedSocket socket, int level, int name)
     {
         int length = Int(call, 4);
@@ -64,11 +79,13 @@ internal sealed partial class Session
 
     private Answer SetTellsSenders(in SeccompNotification call, EmulatedSocket socket)
     {
-        if (Int(call, 4) >= sizeof(int) && TryRead(call, Pointer(call, 3), out int value) && StillWaits(call))
+        if (Int(call, 4) < sizeof(int) || !TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call))
         {
-            socket.TellsSenders = value != 0;
+            return Answer.Continue;
         }
-        return Answer.Continue;
+        socket.TellsSenders = value != 0;
+        // PF_KEY tells nobody's: the program's end, which would, does not hear of it.
+        return socket.Domain == SocketAbi.AfKey ? Errno.None : Answer.Continue;
     }
 
     /// <summary>SO_RCVBUF and SO_SNDBUF: the kernel sets them on the program's end; the receive queue is bounded by ours.</summary>
@@ -197,6 +214,7 @@ internal sealed partial class Session
             {
                 SocketAbi.SoType => socket.Type,
                 SocketAbi.SoDomain => socket.Domain,
+                SocketAbi.SoPassCred => socket.TellsSenders ? 1 : 0,
                 SocketAbi.SoError => (int)socket.Call(static s => s.TakePendingError(), Errno.None),
                 // pfkey_create leaves sk_protocol as it was.
                 _ => socket.Domain == SocketAbi.AfKey ? 0 : socket.Protocol,

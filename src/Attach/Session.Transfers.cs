@@ -262,7 +262,7 @@ internal sealed partial class Session
         {
             return errno;
         }
-        NoteReceive(socket, Pointer(call, 2), Int(call, 3));
+        NoteReceive(socket, Pointer(call, 2), TakenBy(Int(call, 3), 0));
         if (Pointer(call, 4) != 0)
         {
             if (WouldBlock(call, socket, Int(call, 3)))
@@ -336,13 +336,15 @@ internal sealed partial class Session
         {
             return errno;
         }
-        NoteReceive(socket, room, 0);
+        NoteReceive(socket, room, taken: 1);
         return Answer.Continue;
     }
 
-    private void NoteReceive(EmulatedSocket socket, ulong room, int flags)
+    private static int TakenBy(int flags, int place) => (flags & SocketAbi.MsgPeek) != 0 ? 0 : place + 1;
+
+    private void NoteReceive(EmulatedSocket socket, ulong room, int taken)
     {
-        socket.Handler.NoteReceive(room, peeks: (flags & SocketAbi.MsgPeek) != 0);
+        socket.Handler.NoteReceive(room, taken);
         if (socket.SpaceReported)
         {
             _context.Sockets.Refresh(socket);
@@ -445,7 +447,7 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        NoteReceive(socket, (ulong)MessageDelivery.RoomOf(vectors), flags);
+        NoteReceive(socket, (ulong)MessageDelivery.RoomOf(vectors), TakenBy(flags, place));
         if (header.Name != 0 && WouldBlock(call, socket, flags))
         {
             return Errno.EAGAIN;

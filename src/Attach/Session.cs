@@ -89,7 +89,7 @@ internal sealed partial class Session : IDisposable
         // __sys_accept4_file; sock_no_listen, sock_no_accept, sock_no_shutdown
         SystemCall.Accept4 when (Int(call, 3) & ~(SocketAbi.CloseOnExec | SocketAbi.NonBlock)) != 0 => Answer.Continue,
         SystemCall.Listen or SystemCall.Accept or SystemCall.Accept4 or SystemCall.Shutdown => Ours(call) is null ? Answer.Continue : Errno.EOPNOTSUPP,
-        SystemCall.Ioctl => Ours(call) is null ? Answer.Continue : Errno.ENOTTY,
+        SystemCall.Ioctl => Control(call),
         SystemCall.Connect => Connect(call),
         SystemCall.GetSockName => GetName(call, peer: false),
         SystemCall.GetPeerName => GetName(call, peer: true),

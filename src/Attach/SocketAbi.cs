@@ -15,7 +15,10 @@ internal static class SocketAbi
     public const int IpIpsecPolicy = 16, IpXfrmPolicy = 17, Ipv6IpsecPolicy = 34, Ipv6XfrmPolicy = 35, UdpEncap = 100, UdpGro = 104;
 
     /// <summary>ioctl(2) that a unix socket knows, and no netlink or PF_KEY socket.</summary>
-    public const int FionRead = 0x541b, SiocOutQ = 0x5411, SiocAtMark = 0x8905, SiocUnixFile = 0x89e0;
+    public const uint FionRead = 0x541b, SiocOutQ = 0x5411, SiocAtMark = 0x8905, SiocUnixFile = 0x89e0;
+
+    /// <summary>ioctl(2) that is answered before the family is asked (<c>do_vfs_ioctl</c>, <c>sock_ioctl</c>): FIO*, SIOC*PGRP, SIOCGSTAMP*, SIOCGSKNS.</summary>
+    public static readonly uint[] OfAnySocket = [0x5421, 0x5450, 0x5451, 0x5452, 0x5460, 0x8901, 0x8902, 0x8903, 0x8904, 0x8906, 0x8907, 0x894c];
 
     public const int DupFd = 0, DupFdCloseOnExec = 1030;
 

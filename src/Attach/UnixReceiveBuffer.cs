@@ -44,9 +44,23 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    public double Fullness => Share(withoutFirst: false);
-
-    public double FullnessWithoutFirst => Share(withoutFirst: true);
+    public double FullnessWithout(int first)
+    {
+        lock (_gate)
+        {
+            Prune();
+            long gone = 0;
+            foreach (var (_, _, charge) in _sent)
+            {
+                if (first-- == 0)
+                {
+                    break;
+                }
+                gone += charge;
+            }
+            return _closed ? 0 : (double)(_charged - gone) / Math.Max(SocketOptions.SendBufferSize(ours), 1);
+        }
+    }
 
     public bool IsClosed
     {
@@ -121,16 +135,6 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         lock (_gate)
         {
             SocketOptions.SetSendBuffer(ours, size);
-        }
-    }
-
-    private double Share(bool withoutFirst)
-    {
-        lock (_gate)
-        {
-            Prune();
-            long first = withoutFirst && _sent.TryPeek(out var next) ? next.Charge : 0;
-            return _closed ? 0 : (double)(_charged - first) / Math.Max(SocketOptions.SendBufferSize(ours), 1);
         }
     }
 

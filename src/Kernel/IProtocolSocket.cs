@@ -53,7 +53,9 @@ public interface IProtocolSocket : IDisposable
     Errno TakePendingError();
 
     /// <summary>A receive with room for so many bytes is about to take or look at the first datagram, if there is one: a dump may go on, and knows how much to send at once.</summary>
-    void NoteReceive(ulong room, bool peeks)
+    /// <param name="room">For how much.</param>
+    /// <param name="taken">How many datagrams it and those before it in the same call take; 0: it looks.</param>
+    void NoteReceive(ulong room, int taken)
     {
     }
 }

@@ -21,10 +21,10 @@ public interface IReceiveBuffer
     /// How much of its limit is taken: 0 empty, 1 full (<c>sk_rmem_alloc</c> by <c>sk_rcvbuf</c>). A dump goes on
     /// below a part of it, so that other messages still find room.
     /// </summary>
-    double Fullness { get; }
+    double Fullness => FullnessWithout(0);
 
-    /// <summary>The same once the program has read the first datagram.</summary>
-    double FullnessWithoutFirst { get; }
+    /// <summary>The same once the program has read so many more datagrams.</summary>
+    double FullnessWithout(int first);
 
     /// <summary>Whether the program has closed its end: the socket is about to go, and counts as gone where another wants its place.</summary>
     bool IsClosed { get; }

@@ -43,14 +43,14 @@ internal sealed partial class NetlinkSocket
             {
                 BindAny(caller);
             }
-            else if (_namespace.TryTake(wanted.Pid, this))
-            {
-                _port = wanted.Pid;
-                _bound = true;
-            }
             else
             {
-                return Errno.EADDRINUSE;
+                _port = wanted.Pid;   // and stays so where another has it (netlink_insert), until one is found
+                if (!_namespace.TryTake(wanted.Pid, this))
+                {
+                    return Errno.EADDRINUSE;
+                }
+                _bound = true;
             }
             SetLowGroups(wanted.Groups);
             return Errno.None;

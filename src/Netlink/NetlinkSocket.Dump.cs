@@ -33,7 +33,7 @@ internal sealed partial class NetlinkSocket
     /// <c>netlink_recvmsg</c>: nlk->max_recvmsg_len only grows, and with what is received alone; and each receive, be it a look at the first datagram,
     /// has the next part of a dump queued, which is as large. We are asked before it, Linux does it behind: the order of the queue is the same.
     /// </summary>
-    public void NoteReceive(ulong room, bool peeks)
+    public void NoteReceive(ulong room, int taken)
     {
         bool grows = room > (ulong)_partSize && _partSize < LargestPart;
         if ((!grows && !AwaitsReceiveSpace) || _buffer.IsEmpty)
@@ -46,7 +46,7 @@ internal sealed partial class NetlinkSocket
         }
         lock (Gate)
         {
-            if (TryUnstall() && _dump is { } dump && (peeks ? _buffer.Fullness : _buffer.FullnessWithoutFirst) <= DumpGoesOn)
+            if (TryUnstall() && _dump is { } dump && _buffer.FullnessWithout(taken) <= DumpGoesOn)
             {
                 _extAck.Clear();   // what was said about the request goes into NLMSG_DONE only where that is the whole answer
                 SendPart(dump);

@@ -105,7 +105,7 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
     public void Socket_calls_are_answered_as_by_the_kernel_beneath_save_where_compat_says() => Play(pair, () =>
     {
         string[] probes = [Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Path.Combine(Repository.Root, "tests", "Interop", "netlink-probes.py")];
-        string[] kernel = Lines(pair.Net.Left.Do(probes)), xfrmd = Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(probes)));
+        string[] kernel = Recording.Lines(pair.Net.Left.Do(probes)), xfrmd = Recording.Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(probes)));
         Assert.True(kernel.Length > 300, "Too few probes: " + kernel[^1]);
         Assert.DoesNotContain(kernel, static line => line.StartsWith("failed", StringComparison.Ordinal));
         string compat = File.ReadAllText(Path.Combine(Repository.Root, "docs", "compat.md"));
@@ -147,7 +147,7 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
             pair.Net.Left.Do("sh", "-c", $"echo {value} > /proc/sys/net/ipv4/ip_no_pmtu_disc");
             pair.LeftDaemon.IpXfrm(pair.Net.Left, $"state add src 10.9.9.1 dst 10.9.9.2 proto esp spi 0x999 mode tunnel {ManualPair.Gcm128}");
             pair.LeftDaemon.IpXfrm(pair.Net.Left, $"state add src fd99::1 dst fd99::2 proto esp spi 0x999 mode tunnel {ManualPair.Gcm128}");
-            string[] flagged = [.. Lines(pair.LeftDaemon.IpXfrm(pair.Net.Left, "state")).Where(static line => line.Contains("nopmtudisc", StringComparison.Ordinal))];
+            string[] flagged = [.. Recording.Lines(pair.LeftDaemon.IpXfrm(pair.Net.Left, "state")).Where(static line => line.Contains("nopmtudisc", StringComparison.Ordinal))];
             Assert.Equal(value == 0 ? 0 : 1, flagged.Length);
             pair.Flush();
         }
@@ -186,8 +186,6 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
         string plain = pair.Net.Left.Do(Toolbox.Find("grep"), "^Sig[^Q]", "/proc/self/status"), attached = pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("grep"), "^Sig[^Q]", "/proc/self/status"));
         Assert.Equal(plain, attached);
     });
-
-    private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     private void AddThreePolicies() => pair.LeftDaemon.IpXfrmBatch(pair.Net.Left, """
         policy add src 10.1.1.0/24 dst 10.2.1.0/24 dir out action block

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Text.RegularExpressions;
 using Xfrmd.Interop.Harness;
 using Xunit.Abstractions;
@@ -12,8 +11,6 @@ namespace Xfrmd.Interop;
 [Collection(Alone.Name)]
 public sealed class IpXfrmTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
-    private static readonly string Programs = Path.Combine(Repository.Root, "tests", "Interop", "Programs");
-
     [Theory]
     [InlineData("6.1", "state", 1200)]
     [InlineData("6.15", "state", 1200)]
@@ -23,7 +20,7 @@ public sealed class IpXfrmTests(ManualPair pair, ITestOutputHelper output) : Sce
     [InlineData("6.15", "monitor", 400)]
     public void Every_option_is_answered_as_by_Linux_6_12(string version, string subject, int atLeast) => Play(pair, () =>
     {
-        string[] command = Commands(version, subject), recorded = Recorded(version, subject), ours = Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(command)));
+        string[] command = Commands(version, subject), recorded = Recording.Read($"ip-xfrm-{subject}.iproute2-{version}.linux-6.12.txt.gz"), ours = Recording.Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(command)));
         Assert.True(recorded.Length > atLeast, $"{recorded.Length} lines were recorded");
         AssertAlike(recorded, ours);
     });
@@ -32,7 +29,7 @@ public sealed class IpXfrmTests(ManualPair pair, ITestOutputHelper output) : Sce
     public void Policies_are_answered_as_by_the_kernel_beneath() => Play(pair, () =>
     {
         string[] command = Commands("6.15", "policy");
-        string[] theirs = Lines(pair.Net.Left.Do(command)), ours = Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(command)));
+        string[] theirs = Recording.Lines(pair.Net.Left.Do(command)), ours = Recording.Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(command)));
         // A kernel without XFRM_OFFLOAD does not look at the attribute.
         AssertAlike(WithoutOffload(theirs), WithoutOffload(ours));
     });
@@ -51,19 +48,10 @@ public sealed class IpXfrmTests(ManualPair pair, ITestOutputHelper output) : Sce
 
     private static string[] Commands(string version, string subject) =>
     [
-        Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Path.Combine(Programs, "ip-xfrm.py"),
-        version == "6.1" ? Toolbox.Find("ip") : Toolbox.FindAside("iproute2-backports", "/bin/ip"), Path.Combine(Programs, $"ip-xfrm-{subject}.txt"),
+        Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Recording.PathOf("ip-xfrm.py"),
+        version == "6.1" ? Toolbox.Find("ip") : Toolbox.FindAside("iproute2-backports", "/bin/ip"), Recording.PathOf($"ip-xfrm-{subject}.txt"),
     ];
 
-    private static string[] Recorded(string version, string subject)
-    {
-        using GZipStream file = new(File.OpenRead(Path.Combine(Programs, $"ip-xfrm-{subject}.iproute2-{version}.linux-6.12.txt.gz")), CompressionMode.Decompress);
-        using StreamReader reader = new(file);
-        return Lines(reader.ReadToEnd());
-    }
-
     private static string[] WithoutOffload(string[] lines) =>
-        Lines(Regex.Replace(string.Join('\n', lines), @"^\$[^\n]* offload (.|\n)*?(?=^\$)", string.Empty, RegexOptions.Multiline));
-
-    private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Recording.Lines(Regex.Replace(string.Join('\n', lines), @"^\$[^\n]* offload (.|\n)*?(?=^\$)", string.Empty, RegexOptions.Multiline));
 }

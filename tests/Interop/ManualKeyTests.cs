@@ -94,7 +94,7 @@ public sealed class ManualKeyTests(ManualPair pair, ITestOutputHelper output) : 
             "s.bind((sys.argv[1],4500))\nprint('bound',flush=True)\nfor n in range(3):\n d,a=s.recvfrom(99)\n print(n,d.hex(),*a[:2],flush=True)";
         BackgroundProcess listener = pair.Net.Right.Start("listener", "python3", "-c", Listen, right);
         listener.WaitForLog("bound");
-        string add = Path.Combine(Repository.Root, "tests", "Interop", "Programs", "nat-keepalive.py");
+        string add = Recording.PathOf("nat-keepalive.py");
         pair.Net.Left.Do(pair.LeftDaemon.Attached("python3", add, left, right, "1"));
         Assert.Contains("0x00001001", pair.LeftDaemon.IpXfrm(pair.Net.Left, "state"), StringComparison.Ordinal);
         listener.WaitForLog($"2 ff {left} 4500");

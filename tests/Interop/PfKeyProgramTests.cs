@@ -10,7 +10,6 @@ public sealed class PfKeyProgramTests(ManualPair pair, ITestOutputHelper output)
 {
     private const string ToRight = "192.0.2.1 192.0.2.2", ToLeft = "192.0.2.2 192.0.2.1";
     private const string OutNets = "10.1.0.0/16 10.2.0.0/16", InNets = "10.2.0.0/16 10.1.0.0/16";
-    private static readonly string Programs = Path.Combine(Repository.Root, "tests", "Interop", "Programs");
 
     [Theory]
     [InlineData(50, 3)]
@@ -122,7 +121,7 @@ public sealed class PfKeyProgramTests(ManualPair pair, ITestOutputHelper output)
     [Fact]
     public void The_socket_behaves_as_the_kernels() => Play(pair, () =>
     {
-        string program = Path.Combine(Programs, "pfkey-socket.py");
+        string program = Recording.PathOf("pfkey-socket.py");
         string said = pair.Net.Left.Do(pair.LeftDaemon.Attached(Toolbox.Find("python3"), program));
         Assert.Equal(File.ReadAllText(Path.ChangeExtension(program, ".txt")), said);
     });
@@ -151,7 +150,7 @@ public sealed class PfKeyProgramTests(ManualPair pair, ITestOutputHelper output)
         string program = Path.Combine(pair.Net.Lab.Folder, "setkey");
         if (!File.Exists(program))
         {
-            Command.Run([Toolbox.Find("gcc"), "-o", program, Path.Combine(Programs, "setkey.c")]).OrFail();
+            Command.Run([Toolbox.Find("gcc"), "-o", program, Recording.PathOf("setkey.c")]).OrFail();
         }
         return program;
     }

@@ -7,7 +7,7 @@ namespace Xfrmd.Interop;
 public sealed class SocketOwnerTests(ManualPair pair, ITestOutputHelper output) : Scenario(output), IClassFixture<ManualPair>
 {
     private const string Esp = "in=esp out=esp", OldEsp = "in=pfkey-esp out=pfkey-esp";
-    private static readonly string Program = Path.Combine(Repository.Root, "tests", "Interop", "Programs", "socket-policy.py");
+    private static readonly string Program = Recording.PathOf("socket-policy.py");
 
     public static TheoryData<string, string, string, string> Conversations => new()
     {

@@ -284,10 +284,10 @@ public sealed class NetlinkSocketTests : IDisposable
         {
             other.Request(Client.NewPolicy(i, i));
         }
-        client.Socket.NoteReceive(1 << 20, peeks: false);   // nothing is there to be received
+        client.Socket.NoteReceive(1 << 20, taken: 1);   // nothing is there to be received
         client.Send(Client.NewPolicy(1001, 1));   // EEXIST
-        client.Socket.NoteReceive((ulong)room, peeks: false);
-        client.Socket.NoteReceive(16, peeks: false);   // a smaller one changes nothing
+        client.Socket.NoteReceive((ulong)room, taken: 1);
+        client.Socket.NoteReceive(16, taken: 1);   // a smaller one changes nothing
         Assert.NotNull(client.Receive());
         client.Send(Client.DumpPolicies(1));
         int largest = 0, total = 0;

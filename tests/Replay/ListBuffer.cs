@@ -12,9 +12,7 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
 
     public bool IsEmpty => _datagrams.Count == 0;
 
-    public double Fullness => (double)_datagrams.Count / capacity;
-
-    public double FullnessWithoutFirst => (double)Math.Max(_datagrams.Count - 1, 0) / capacity;
+    public double FullnessWithout(int first) => (double)Math.Max(_datagrams.Count - first, 0) / capacity;
 
     public bool IsClosed { get; set; }
 
@@ -34,7 +32,7 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
     public byte[]? Receive(IProtocolSocket socket)
     {
         ArgumentNullException.ThrowIfNull(socket);
-        socket.NoteReceive(0, peeks: false);
+        socket.NoteReceive(0, taken: 1);
         if (!_datagrams.TryDequeue(out (byte[] Bytes, ulong Source) datagram))
         {
             return null;
