@@ -26,4 +26,7 @@ internal sealed record AttachContext(
     public SystemLimit SendBufferLimit { get; } = new("wmem_max");
 
     public SystemLimit ReceiveBufferLimit { get; } = new("rmem_max");
+
+    /// <summary>What a socket has from the start.</summary>
+    public int ReceiveBufferDefault { get; } = SystemLimit.ReadOnce("rmem_default");
 }

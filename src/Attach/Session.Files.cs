@@ -14,6 +14,7 @@ internal sealed partial class Session
 {
     private const int AtFdCwd = -100, PathMax = 4096;
     private const int WriteOnly = 1, ReadWrite = 2, AccessMode = 3, OpenCloseOnExec = 0x80000, OpenPath = 0x200000;
+    private const int OpenDirectory = 0x10000, OpenNew = 0xc0;   // O_CREAT and O_EXCL
     private const int AccessExecute = 1, AccessWrite = 2;
 
     private Answer Open(in SeccompNotification call)
@@ -32,6 +33,10 @@ internal sealed partial class Session
         if ((flags & OpenPath) != 0)
         {
             return Answer.Continue;
+        }
+        if ((flags & OpenDirectory) != 0 || (flags & OpenNew) == OpenNew)
+        {
+            return (flags & OpenDirectory) != 0 ? Errno.ENOTDIR : Errno.EEXIST;
         }
         bool closeOnExec = (flags & OpenCloseOnExec) != 0;
         using SafeFileHandle? network = OpenNamespace(call.ThreadId);

@@ -35,7 +35,7 @@ internal sealed partial class Session
         var (program, ours, inode) = CreatePair(call.ThreadId, network.Inode, named: domain == SocketAbi.AfNetlink, (type & SocketAbi.NonBlock) != 0);
         using (program)
         {
-            UnixReceiveBuffer buffer = new(ours, _context.Truesizes);
+            UnixReceiveBuffer buffer = new(ours, _context.Truesizes, _context.ReceiveBufferDefault, countsNew: domain == SocketAbi.AfNetlink);
             Errno errno = family.Create(type & SocketAbi.TypeMask, protocol, space, buffer, caller, out IProtocolSocket? handler);
             if (errno != Errno.None || handler is null)
             {

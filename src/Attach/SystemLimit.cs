@@ -20,5 +20,12 @@ internal sealed class SystemLimit(string name) : IDisposable
         }
     }
 
+    /// <summary>One that is not asked for again.</summary>
+    public static int ReadOnce(string name)
+    {
+        using SystemLimit limit = new(name);
+        return limit.Value;
+    }
+
     public void Dispose() => _file?.Dispose();
 }

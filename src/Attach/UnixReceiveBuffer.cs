@@ -5,15 +5,25 @@ using Xfrmd.Linux.Sockets;
 namespace Xfrmd.Attach;
 
 /// <summary>
-/// The queue between us and the program's end of a pair. The kernel bounds it by the memory that our end may have under way
-/// (SO_SNDBUF), by the same rule as netlink bounds a receive queue (SO_RCVBUF): full is who has reached the limit already.
+/// The queue between us and the program's end of a pair. It is bounded as netlink and PF_KEY bound theirs, by SO_RCVBUF and what Linux would have
+/// allocated. The kernel's own bound, SO_SNDBUF of our end, is raised where it comes first.
 /// </summary>
-internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes) : IReceiveBuffer
+/// <param name="ours">Our end.</param>
+/// <param name="truesizes">What a length takes.</param>
+/// <param name="limit"><c>sk->sk_rcvbuf</c>, bytes.</param>
+/// <param name="countsNew">
+/// Whether what comes counts (<c>netlink_attachskb</c>, <c>netlink_broadcast_deliver</c> since the fix of their overflow); else full is who is beyond
+/// the limit already (<c>pfkey_broadcast_one</c>).
+/// </param>
+internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes, int limit, bool countsNew) : IReceiveBuffer
 {
+    /// <summary><c>SOCK_MIN_RCVBUF</c>, include/net/sock.h.</summary>
+    private const int MinLimit = 2304;
     private const int PruneAt = 256;
     private const int EAGAIN = (int)Errno.EAGAIN, EMSGSIZE = (int)Errno.EMSGSIZE, ENOBUFS = (int)Errno.ENOBUFS;
     private readonly Lock _gate = new();
     private readonly Queue<(int Size, ulong Source, int Charge)> _sent = [];
+    private int _limit = limit;
     private long _sentBytes;
     private long _charged;
     private long _taken;
@@ -44,24 +54,6 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    public double FullnessWithout(int first)
-    {
-        lock (_gate)
-        {
-            Prune();
-            long gone = 0;
-            foreach (var (_, _, charge) in _sent)
-            {
-                if (first-- == 0)
-                {
-                    break;
-                }
-                gone += charge;
-            }
-            return _closed ? 0 : (double)(_charged - gone) / Math.Max(SocketOptions.SendBufferSize(ours), 1);
-        }
-    }
-
     public bool IsClosed
     {
         get
@@ -70,6 +62,25 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
             {
                 return _closed || SeqpacketSocket.HasHungUp(ours);
             }
+        }
+    }
+
+    public double FullnessWithout(int first)
+    {
+        lock (_gate)
+        {
+            Prune();
+            return _closed ? 0 : (double)ChargedWithout(first) / _limit;
+        }
+    }
+
+    public bool HasRoom(int allocated, int first)
+    {
+        lock (_gate)
+        {
+            Prune();
+            long charged = ChargedWithout(first);
+            return charged == 0 || (countsNew ? charged + truesizes.InKernel(allocated) : charged) <= _limit;
         }
     }
 
@@ -86,7 +97,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0)
+    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int allocated = 0)
     {
         lock (_gate)
         {
@@ -94,29 +105,18 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
             {
                 return true;
             }
-            int errno = SeqpacketSocket.TrySend(ours, datagram);
-            if (errno == EMSGSIZE && SocketOptions.UnreadBytes(ours) == 0)
-            {
-                errno = SendOversized(datagram);
-            }
-            if (errno is EAGAIN or EMSGSIZE or ENOBUFS)
-            {
-                return false;
-            }
-            if (errno == 0)
-            {
-                int size = truesizes.Of(datagram);
-                charge = Math.Max(charge, size);
-                _sent.Enqueue((size, source, charge));
-                _sentBytes += size;
-                _charged += charge;
-                _withSource += source == 0 ? 0 : 1;
-                if (_sent.Count >= PruneAt && (_sent.Count & (PruneAt - 1)) == 0)
-                {
-                    Prune();
-                }
-            }
-            return true;   // EPIPE, ECONNRESET: the program has closed it and we are about to be told
+            allocated = Math.Max(allocated, datagram.Length);
+            // What is reckoned as unread may have been read: only who seems full is asked.
+            bool fits = _charged + (countsNew ? truesizes.InKernel(allocated) : 0) <= _limit;
+            return (fits || HasRoom(allocated, 0)) && Enqueue(datagram, allocated, source);
+        }
+    }
+
+    public bool Enqueue(ReadOnlySpan<byte> datagram, int allocated)
+    {
+        lock (_gate)
+        {
+            return _closed || Enqueue(datagram, allocated, 0);
         }
     }
 
@@ -129,23 +129,60 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    /// <summary>The program has set SO_RCVBUF: the limit of the queue in memory. The kernel doubles it on both ends.</summary>
+    /// <summary>The program has set SO_RCVBUF (<c>__sock_set_rcvbuf</c>).</summary>
     public void SetLimit(int size)
     {
         lock (_gate)
         {
-            SocketOptions.SetSendBuffer(ours, size);
+            _limit = Math.Max(Math.Min(size, int.MaxValue / 2) * 2, MinLimit);
         }
     }
 
-    /// <summary>An empty netlink queue takes one datagram of any length; a unix socket none above SO_SNDBUF.</summary>
-    private int SendOversized(ReadOnlySpan<byte> datagram)
+    private bool Enqueue(ReadOnlySpan<byte> datagram, int allocated, ulong source)
     {
-        int before = SocketOptions.SendBufferSize(ours);
-        SocketOptions.SetSendBuffer(ours, datagram.Length);
         int errno = SeqpacketSocket.TrySend(ours, datagram);
-        SocketOptions.SetSendBuffer(ours, before / 2);
-        return errno;
+        if (errno is EAGAIN or EMSGSIZE)
+        {
+            // By our reckoning there is room.
+            SocketOptions.SetSendBuffer(ours, SocketOptions.SendBufferSize(ours) + datagram.Length);
+            errno = SeqpacketSocket.TrySend(ours, datagram);
+        }
+        if (errno is EAGAIN or EMSGSIZE or ENOBUFS)
+        {
+            return false;
+        }
+        if (errno == 0)
+        {
+            Note(datagram.Length, allocated, source);
+        }
+        return true;   // EPIPE, ECONNRESET: the program has closed it and we are about to be told
+    }
+
+    private long ChargedWithout(int first)
+    {
+        long gone = 0;
+        foreach (var (_, _, charge) in _sent)
+        {
+            if (first-- == 0)
+            {
+                break;
+            }
+            gone += charge;
+        }
+        return _charged - gone;
+    }
+
+    private void Note(int length, int allocated, ulong source)
+    {
+        int size = truesizes.Of(length), charge = truesizes.InKernel(allocated);
+        _sent.Enqueue((size, source, charge));
+        _sentBytes += size;
+        _charged += charge;
+        _withSource += source == 0 ? 0 : 1;
+        if (_sent.Count >= PruneAt && (_sent.Count & (PruneAt - 1)) == 0)
+        {
+            Prune();
+        }
     }
 
     /// <summary>Forgets what the program has read: it reads in order, so what is unread is the end of what was sent.</summary>

@@ -8,8 +8,14 @@ public interface IReceiveBuffer
     /// <summary>Queues one datagram whole, or returns false where the queue is full (the caller's ENOBUFS). Never blocks.</summary>
     /// <param name="datagram">All of it.</param>
     /// <param name="source">Whom it comes from, in the protocol's own coding: <see cref="SourceOf"/> tells it again.</param>
-    /// <param name="charge">The bytes that it counts for in <see cref="Fullness"/>, where Linux counts more than its length takes (<c>skb->truesize</c>); 0: what it takes.</param>
-    bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0);
+    /// <param name="allocated">The length that Linux allocates for it, where that is more than its own: the queue is full by memory (<c>skb->truesize</c>).</param>
+    bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int allocated = 0);
+
+    /// <summary>Whether a datagram for which so much is allocated has room, once the program has read so many more.</summary>
+    bool HasRoom(int allocated, int first);
+
+    /// <summary>Queues what has room. False: the machine has not.</summary>
+    bool Enqueue(ReadOnlySpan<byte> datagram, int allocated);
 
     /// <summary>The source of a datagram that the program has not read yet, of which 0 is read next; <paramref name="otherwise"/> where none is at that place.</summary>
     ulong SourceOf(int place, ulong otherwise);

@@ -1,4 +1,3 @@
-using System.Numerics;
 using Xfrmd.Kernel;
 using Xfrmd.Netlink.Abi;
 using Xfrmd.Netlink.Codec;
@@ -19,15 +18,11 @@ internal sealed partial class NetlinkSocket
     // netlink_recvmsg: no part is added to a queue that is fuller.
     private const double DumpGoesOn = 1.0 / 2;
 
-    // What alloc_skb adds to a size before it is rounded up, and struct sk_buff.
-    private const int SharedInfo = 320, Header = 256;
-
     private INetlinkDump? _dump;
     private NlMsgHdr _dumpRequest;
-    private byte[]? _stalledPart;
     private volatile int _partSize = GoodSize;
 
-    public bool AwaitsReceiveSpace => _dump is not null || _stalledPart is not null;
+    public bool AwaitsReceiveSpace => _dump is not null;
 
     /// <summary>
     /// <c>netlink_recvmsg</c>: nlk->max_recvmsg_len only grows, and with what is received alone; and each receive, be it a look at the first datagram,
@@ -46,10 +41,13 @@ internal sealed partial class NetlinkSocket
         }
         lock (Gate)
         {
-            if (TryUnstall() && _dump is { } dump && _buffer.FullnessWithout(taken) <= DumpGoesOn)
+            if (_dump is { } dump && _buffer.FullnessWithout(taken) <= DumpGoesOn)
             {
                 _extAck.Clear();   // what was said about the request goes into NLMSG_DONE only where that is the whole answer
-                SendPart(dump);
+                if (!TrySendPart(dump, taken))
+                {
+                    Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
+                }
             }
         }
     }
@@ -60,9 +58,9 @@ internal sealed partial class NetlinkSocket
         lock (Gate)
         {
             _extAck.Clear();
-            while (TryUnstall() && _dump is { } dump && _buffer.IsEmpty)
+            while (_dump is { } dump && _buffer.IsEmpty)
             {
-                SendPart(dump);
+                _ = TrySendPart(dump, taken: 0);
             }
         }
     }
@@ -78,34 +76,34 @@ internal sealed partial class NetlinkSocket
         _dump = dump;
         _dumpRequest = request;
         Errno errno = dump.Start(_extAck);
-        if (errno == Errno.None && _buffer.Fullness >= 1)
-        {
-            return Errno.ENOBUFS;   // but it has begun
-        }
-        if (errno == Errno.None)
-        {
-            SendPart(dump);
-        }
-        else
+        if (errno != Errno.None)
         {
             // As in netlink_dump, what goes wrong here is told in the payload of NLMSG_DONE.
             FinishDump(errno);
+            return Errno.EINTR;
         }
-        return Errno.EINTR;
+        return TrySendPart(dump, taken: 0) ? Errno.EINTR : Errno.ENOBUFS;   // but it has begun
     }
 
-    // netlink_dump
-    private void SendPart(INetlinkDump dump)
+    // netlink_dump. False: its memory has no room in the queue, and the dump waits for the reader.
+    private bool TrySendPart(INetlinkDump dump, int taken)
     {
         int size = _partSize;
+        if (!_buffer.HasRoom(size, taken))
+        {
+            return false;
+        }
         using NlWriter writer = new(size + TypicalReply);
         FillPart(writer, dump, size);
         if (writer.Length == 0)
         {
             FinishDump(Errno.None);
-            return;
         }
-        EnqueuePart(writer.Written);
+        else
+        {
+            EnqueuePart(writer.Written);
+        }
+        return true;
     }
 
     private void FillPart(NlWriter writer, INetlinkDump dump, int size)
@@ -142,30 +140,14 @@ internal sealed partial class NetlinkSocket
         EnqueuePart(writer.Written);
     }
 
-    /// <summary>The memory that netlink_dump has for a part, however much of it the part fills.</summary>
-    private int PartCharge => (int)BitOperations.RoundUpToPowerOf2((uint)(_partSize + SharedInfo)) + Header;
-
-    // Parts of a dump are never lost: one that finds no room waits for the reader.
+    // A part has all the memory that there is for one, however little it fills. A dump that the machine has no room for ends with an error.
     private void EnqueuePart(ReadOnlySpan<byte> part)
     {
-        if (!_buffer.TryEnqueue(part, charge: PartCharge))
+        if (!_buffer.Enqueue(part, _partSize))
         {
-            _stalledPart = part.ToArray();
+            EndDump();
+            Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
         }
-    }
-
-    private bool TryUnstall()
-    {
-        if (_stalledPart is not { } part)
-        {
-            return true;
-        }
-        if (!_buffer.TryEnqueue(part, charge: PartCharge) && !_buffer.IsEmpty)
-        {
-            return false;
-        }
-        _stalledPart = null;
-        return true;
     }
 
     private void EndDump()

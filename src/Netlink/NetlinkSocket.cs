@@ -78,8 +78,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
                 {
                     return Errno.ECONNREFUSED;
                 }
-                other.Receive(datagram, group, _port);
-                return Errno.None;
+                return other.TryReceive(datagram, group, _port) ? Errno.None : Errno.EAGAIN;
             }
             // netlink_net_capable: where an address was given, the opener's right counts as well.
             // A copy: the kernel works in the message that it got, and what it writes there shows where an error echoes it.
@@ -123,6 +122,15 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
         Queue(datagram, Source(group, port, null));
     }
 
+    /// <summary>From another program, who is told that the queue is full (<c>netlink_attachskb</c>).</summary>
+    private bool TryReceive(ReadOnlySpan<byte> datagram, XfrmGroup group, uint port)
+    {
+        lock (_arrivals)
+        {
+            return !IsCongested() && _buffer.TryEnqueue(datagram, Source(group, port, null));
+        }
+    }
+
     /// <summary>The same for what happens in a namespace that its own knows by a number. The gate of that one is held.</summary>
     public void ReceiveFromAfar(ReadOnlySpan<byte> datagram, XfrmGroup group, uint port, int number) => Queue(datagram, Source(group, port, number));
 
@@ -146,11 +154,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     {
         lock (_arrivals)
         {
-            if (_congested && _buffer.IsEmpty)
-            {
-                _congested = false;
-            }
-            if (!_congested && _buffer.TryEnqueue(datagram, source))
+            if (!IsCongested() && _buffer.TryEnqueue(datagram, source))
             {
                 return;
             }
@@ -160,6 +164,16 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
                 Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
             }
         }
+    }
+
+    // NETLINK_S_CONGESTED, until all is read.
+    private bool IsCongested()
+    {
+        if (_congested && _buffer.IsEmpty)
+        {
+            _congested = false;
+        }
+        return _congested;
     }
 
     // netlink_rcv_skb

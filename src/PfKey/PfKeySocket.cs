@@ -9,6 +9,9 @@ internal sealed partial class PfKeySocket : IProtocolSocket
 {
     // pfkey_sendmsg: sk_sndbuf less its overhead; net.core.wmem_default.
     private const int MaxDatagram = 212992 - 32;
+
+    // What af_key.c allocates more than a message takes.
+    private const int Spare = 16;
     private readonly PfKeyNamespace _namespace;
     private readonly IReceiveBuffer _buffer;
     private uint _registered;
@@ -128,7 +131,7 @@ internal sealed partial class PfKeySocket : IProtocolSocket
     public bool Receive(ReadOnlySpan<byte> message)
     {
         _namespace.Space.Observers.Settle();
-        return _buffer.TryEnqueue(message);
+        return _buffer.TryEnqueue(message, allocated: message.Length + Spare);
     }
 
     // pfkey_error

@@ -72,6 +72,14 @@ public sealed class FileTests : DaemonFixture
         """);
 
     [Fact]
+    public void They_are_no_directories_and_not_to_be_made() => Python("""
+        P = '/proc/sys/net/core/xfrm_larval_drop'
+        fails(errno.ENOTDIR, os.open, P, os.O_RDONLY | os.O_DIRECTORY)
+        fails(errno.EEXIST, os.open, P, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.close(os.open(P, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+        """);
+
+    [Fact]
     public void A_shell_and_sysctl_write_the_other_values()
     {
         XfrmNamespace space = Space;

@@ -18,7 +18,15 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
 
     public ulong SourceOf(int place, ulong otherwise) => place < _datagrams.Count ? _datagrams.ElementAt(place).Source : otherwise;
 
-    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int charge = 0)
+    public bool HasRoom(int allocated, int first) => _datagrams.Count - first < capacity;
+
+    public bool Enqueue(ReadOnlySpan<byte> datagram, int allocated)
+    {
+        _datagrams.Enqueue((datagram.ToArray(), 0));
+        return true;
+    }
+
+    public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int allocated = 0)
     {
         if (_datagrams.Count >= capacity)
         {
