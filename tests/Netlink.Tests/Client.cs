@@ -36,6 +36,8 @@ internal sealed class Client : IDisposable
 
     public Errno Bind(uint pid, uint groups) => Socket.Bind(Bytes(new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = pid, Groups = groups }), _caller);
 
+    public Errno Connect(uint pid) => Socket.Connect(Bytes(new SockAddrNl { Family = SockAddrNl.AfNetlink, Pid = pid }), _caller);
+
     public Errno Set(NetlinkOption option, int value) => Socket.SetOption(SolNetlink, (int)option, Bytes(value), _caller);
 
     public Errno Send(ReadOnlySpan<byte> datagram) => Socket.Send(datagram, [], _caller);

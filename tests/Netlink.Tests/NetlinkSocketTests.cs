@@ -272,6 +272,43 @@ public sealed class NetlinkSocketTests : IDisposable
         Assert.Equal((ushort)XfrmMsg.NewPolicy, Client.TypeOf(client.Receive()!));
     }
 
+    /// <summary><c>netlink_recvmsg</c>: the end of the dump is queued by the receive of the part before it, a look at it included.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Each_receive_queues_the_next_part(int taken)
+    {
+        using Client client = Open();
+        Assert.Equal(0, client.Request(Client.NewPolicy(1, 1)));
+        client.Send(Client.DumpPolicies(500));
+        client.Send(Client.DumpPolicies(501));   // EBUSY: the first is under way
+        client.Socket.NoteReceive(0, taken);
+        client.Send(Client.DelPolicy(2, 1));
+        List<ushort> types = [];
+        while (client.Receive() is { } datagram)
+        {
+            types.Add(Client.TypeOf(datagram));
+        }
+        Assert.Equal([(ushort)XfrmMsg.NewPolicy, NlMsgType.Error, NlMsgType.Done, NlMsgType.Error], types);
+    }
+
+    /// <summary><c>netlink_getsockbyportid</c>, which the kernel's own answers go through too.</summary>
+    [Fact]
+    public void A_connected_socket_hears_its_peer_alone()
+    {
+        using Client one = Open(), two = Open(), three = Open();
+        two.Bind(7, 0);
+        three.Bind(8, 0);
+        Assert.Equal(Errno.None, one.Bind(9, 0));
+        Assert.Equal(Errno.None, one.Connect(7));
+        Assert.Equal(Errno.None, one.SendTo(Client.NewPolicy(1, 1), 0, 0));
+        Assert.Equal(1, _space.Spd.Total);
+        Assert.Null(one.Receive());   // the acknowledgement
+        Assert.Equal(Errno.ECONNREFUSED, three.SendTo([1], 9, 0));
+        Assert.Equal(Errno.None, two.SendTo([1], 9, 0));
+        Assert.NotNull(one.Receive());
+    }
+
     [Theory]
     [InlineData(0, DumpLimit)]          // a look at the length alone (MSG_PEEK | MSG_TRUNC)
     [InlineData(4096, 4096)]
