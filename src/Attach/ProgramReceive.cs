@@ -176,10 +176,14 @@ internal sealed class ProgramReceive(
             return Errno.EFAULT;
         }
         Errno errno = MessageDelivery.WriteHeader(memory, thread, headerAddress, header, address, control.AsSpan(0, told), outFlags);
-        int got = (flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length;
-        if (errno != Errno.None || lengthAddress == 0)
+        if (errno != Errno.None)
         {
-            return errno != Errno.None ? errno : Answer.Value(got);
+            return errno;
+        }
+        int got = (flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length;
+        if (lengthAddress == 0)
+        {
+            return Answer.Value(got);
         }
         return memory.TryWrite(thread, lengthAddress, got) ? Answer.Value(1) : Errno.EFAULT;
     }

@@ -34,9 +34,13 @@ internal sealed partial class Session
         {
             return Answer.Continue;
         }
-        if ((flags & OpenDirectory) != 0 || (flags & OpenNew) == OpenNew)
+        if ((flags & OpenDirectory) != 0)
         {
-            return (flags & OpenDirectory) != 0 ? Errno.ENOTDIR : Errno.EEXIST;
+            return Errno.ENOTDIR;
+        }
+        if ((flags & OpenNew) == OpenNew)
+        {
+            return Errno.EEXIST;
         }
         bool closeOnExec = (flags & OpenCloseOnExec) != 0;
         using SafeFileHandle? network = OpenNamespace(call.ThreadId);

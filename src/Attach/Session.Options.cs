@@ -88,7 +88,7 @@ internal sealed partial class Session
         return socket.Domain == SocketAbi.AfKey ? Errno.None : Answer.Continue;
     }
 
-    /// <summary>SO_RCVBUF and SO_SNDBUF: the kernel sets them on the program's end; the receive queue is bounded by ours.</summary>
+    /// <summary>SO_RCVBUF and SO_SNDBUF: the kernel sets them on the program's end; what bounds the receive queue is ours.</summary>
     private Answer SetQueueSize(in SeccompNotification call, EmulatedSocket socket, int name)
     {
         if (Int(call, 4) < sizeof(int) || !TryRead(call, Pointer(call, 3), out int value) || !StillWaits(call))

@@ -278,9 +278,13 @@ internal sealed partial class Session
     private Errno BeginReceive(EmulatedSocket socket, int flags = 0)
     {
         const int known = SocketAbi.MsgPeek | SocketAbi.MsgDontWait | SocketAbi.MsgTrunc | SocketAbi.MsgCmsgCompat;
-        if (socket.Domain == SocketAbi.AfKey ? (flags & ~known) != 0 : (flags & SocketAbi.MsgOob) != 0)
+        if (socket.Domain == SocketAbi.AfKey && (flags & ~known) != 0)
         {
-            return socket.Domain == SocketAbi.AfKey ? Errno.EINVAL : Errno.EOPNOTSUPP;
+            return Errno.EINVAL;
+        }
+        if ((flags & SocketAbi.MsgOob) != 0)
+        {
+            return Errno.EOPNOTSUPP;
         }
         MakeRoom(socket);
         return socket.Call(static s => s.TakePendingError(), Errno.None);

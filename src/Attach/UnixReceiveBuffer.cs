@@ -79,8 +79,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         lock (_gate)
         {
             Prune();
-            long charged = ChargedWithout(first);
-            return charged == 0 || (countsNew ? charged + truesizes.InKernel(allocated) : charged) <= _limit;
+            return Fits(ChargedWithout(first), truesizes.InKernel(allocated));
         }
     }
 
@@ -105,10 +104,16 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
             {
                 return true;
             }
-            allocated = Math.Max(allocated, datagram.Length);
-            // What is reckoned as unread may have been read: only who seems full is asked.
-            bool fits = _charged + (countsNew ? truesizes.InKernel(allocated) : 0) <= _limit;
-            return (fits || HasRoom(allocated, 0)) && Enqueue(datagram, allocated, source);
+            int charge = truesizes.InKernel(Math.Max(allocated, datagram.Length));
+            if (!Fits(_charged, charge))
+            {
+                Prune();   // what is reckoned as unread may have been read
+                if (!Fits(_charged, charge))
+                {
+                    return false;
+                }
+            }
+            return Enqueue(datagram, charge, source);
         }
     }
 
@@ -116,7 +121,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
     {
         lock (_gate)
         {
-            return _closed || Enqueue(datagram, allocated, 0);
+            return _closed || Enqueue(datagram, truesizes.InKernel(allocated), 0);
         }
     }
 
@@ -138,7 +143,9 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
     }
 
-    private bool Enqueue(ReadOnlySpan<byte> datagram, int allocated, ulong source)
+    private bool Fits(long charged, int charge) => charged == 0 || (countsNew ? charged + charge : charged) <= _limit;
+
+    private bool Enqueue(ReadOnlySpan<byte> datagram, int charge, ulong source)
     {
         int errno = SeqpacketSocket.TrySend(ours, datagram);
         if (errno is EAGAIN or EMSGSIZE)
@@ -153,7 +160,7 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         }
         if (errno == 0)
         {
-            Note(datagram.Length, allocated, source);
+            Note(datagram.Length, charge, source);
         }
         return true;   // EPIPE, ECONNRESET: the program has closed it and we are about to be told
     }
@@ -172,9 +179,9 @@ internal sealed class UnixReceiveBuffer(SafeFileHandle ours, Truesizes truesizes
         return _charged - gone;
     }
 
-    private void Note(int length, int allocated, ulong source)
+    private void Note(int length, int charge, ulong source)
     {
-        int size = truesizes.Of(length), charge = truesizes.InKernel(allocated);
+        int size = truesizes.Of(length);
         _sent.Enqueue((size, source, charge));
         _sentBytes += size;
         _charged += charge;

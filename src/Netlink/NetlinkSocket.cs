@@ -127,7 +127,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     {
         lock (_arrivals)
         {
-            return !IsCongested() && _buffer.TryEnqueue(datagram, Source(group, port, null));
+            return TryQueue(datagram, Source(group, port, null));
         }
     }
 
@@ -154,11 +154,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     {
         lock (_arrivals)
         {
-            if (!IsCongested() && _buffer.TryEnqueue(datagram, source))
-            {
-                return;
-            }
-            if (!_noEnobufs && !_congested)
+            if (!TryQueue(datagram, source) && !_noEnobufs && !_congested)
             {
                 _congested = true;
                 Interlocked.Exchange(ref _pendingError, (int)Errno.ENOBUFS);
@@ -166,14 +162,14 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
         }
     }
 
-    // NETLINK_S_CONGESTED, until all is read.
-    private bool IsCongested()
+    // NETLINK_S_CONGESTED, until all is read. Under _arrivals.
+    private bool TryQueue(ReadOnlySpan<byte> datagram, ulong source)
     {
         if (_congested && _buffer.IsEmpty)
         {
             _congested = false;
         }
-        return _congested;
+        return !_congested && _buffer.TryEnqueue(datagram, source);
     }
 
     // netlink_rcv_skb

@@ -7,7 +7,7 @@ namespace Xfrmd.Attach.Tests;
 
 /// <summary>
 /// Answers in capitals. Words: <c>caller</c> (who sends), <c>unread</c> (whether all is read), <c>fill N</c> (datagrams of N bytes until the
-/// queue is full, then ENOBUFS is pending), <c>dump N</c> (N datagrams, two ahead of the reader), <c>none N</c> (nothing; N bytes are only
+/// queue is full, then ENOBUFS is pending), <c>dump N</c> (N datagrams, each when all before it is read), <c>none N</c> (nothing; N bytes are only
 /// there), <c>refuse</c> (EPERM), <c>throw</c>, <c>acq</c> (net.core.xfrm_acq_expires).
 /// </summary>
 internal sealed class EchoSocket(Journal journal, IReceiveBuffer buffer, XfrmNamespace space, bool key) : IProtocolSocket

@@ -104,7 +104,7 @@ public sealed class AttachedProgramTests(ManualPair pair, ITestOutputHelper outp
     [Fact]
     public void Socket_calls_are_answered_as_by_the_kernel_beneath_save_where_compat_says() => Play(pair, () =>
     {
-        string[] probes = [Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Path.Combine(Repository.Root, "tests", "Interop", "netlink-probes.py")];
+        string[] probes = [Toolbox.Find("unshare"), "-n", Toolbox.Find("python3"), Recording.PathOf("netlink-probes.py")];
         string[] kernel = Recording.Lines(pair.Net.Left.Do(probes)), xfrmd = Recording.Lines(pair.Net.Left.Do(pair.LeftDaemon.Attached(probes)));
         Assert.True(kernel.Length > 300, "Too few probes: " + kernel[^1]);
         Assert.DoesNotContain(kernel, static line => line.StartsWith("failed", StringComparison.Ordinal));

@@ -28,7 +28,7 @@ public sealed class ListBuffer(int capacity = int.MaxValue) : IReceiveBuffer
 
     public bool TryEnqueue(ReadOnlySpan<byte> datagram, ulong source = 0, int allocated = 0)
     {
-        if (_datagrams.Count >= capacity)
+        if (!HasRoom(allocated, first: 0))
         {
             return false;
         }

@@ -3,6 +3,8 @@
 random-calls.py SEED COUNT [pfkey]"""
 import ctypes, errno, os, random, socket, struct, sys
 
+from netlink_messages import msg, policy, policy_id
+
 KEY = sys.argv[3:] == ['pfkey']
 AF, XFRM, SOL = (15, 2, 270) if KEY else (16, 6, 270)
 seed, count = int(sys.argv[1]), int(sys.argv[2])
@@ -11,7 +13,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 NR = dict(read=0, write=1, close=3, fstat=5, poll=7, lseek=8, ioctl=16, readv=19, writev=20, dup=32, sendto=44, recvfrom=45, sendmsg=46,
           recvmsg=47, shutdown=48, bind=49, listen=50, getsockname=51, getpeername=52, setsockopt=54, getsockopt=55, connect=42, accept=43,
-          accept4=288, recvmmsg=299, sendmmsg=307, fcntl=72, ftruncate=77, fsync=74, pread64=17, pwrite64=18, dup2=33, socket=41, socketpair=53)
+          accept4=288, recvmmsg=299, sendmmsg=307, fcntl=72, ftruncate=77, fsync=74, pread64=17, pwrite64=18, socket=41)
 PID, NOBODY = os.getpid(), 0x3fffff
 OWN = struct.pack('<I', PID).hex()
 
@@ -40,22 +42,6 @@ def pick(*choices):
 
 
 # --- messages
-
-def msg(kind, body=b'', flags=5, seq=1, pid=0, length=None):
-    return struct.pack('<IHHII', 16 + len(body) if length is None else length, kind, flags, seq, pid) + body + b'\0' * (-len(body) % 4)
-
-
-def selector(i):
-    return (socket.inet_aton('10.%d.%d.1' % (i >> 8 & 255, i & 255)) + bytes(12) + socket.inet_aton('10.0.0.1') + bytes(12) + bytes(8)
-            + struct.pack('<HBBBxxx', 2, 32, 32, 0) + bytes(8))
-
-
-def policy(i, kind=19, **more):
-    return msg(kind, selector(i) + b'\xff' * 32 + bytes(32) + bytes(32) + struct.pack('<IIBBBBxxxx', 1, 0, 1, 0, 0, 0), **more)
-
-
-def policy_id(kind, i, **more):
-    return msg(kind, selector(i) + struct.pack('<IBxxx', 0, 1), **more)
 
 
 def message():
@@ -154,7 +140,6 @@ def brief(data):
 # --- memory that calls point at
 
 keep = []
-FAULTS = False      # two mistakes in one call are told in an order that nobody asks for
 
 
 def buffer(data):
@@ -180,7 +165,7 @@ def some_address(bound):
 
 
 def pointer(data):
-    return where(buffer(data)) if not FAULTS or r.random() < .98 else pick(0, 8, 0xffff800000000000)
+    return where(buffer(data))
 
 
 fds = {}        # number that we give -> descriptor
@@ -224,16 +209,17 @@ def do_name(n, fd):
     return '%s %d: %s %d %s' % (which, size, result, told, address(b.raw[:12]) if 12 <= size < 200 else b.raw[:min(size, 4) if size < 12 else 0].hex())
 
 
-SOCKET_OPTIONS = list(range(0, 84))
-LEFT = {7, 8, 32, 33}    # buffers: apart
-ASIDE = {26, 27, 50, 51, 52, 44, 43, 60} | {29, 35, 37, 63, 64, 65} | {34, 40, 74, 75, 76, 82, 83}    # filters; times, which a unix socket tells; what came later
+BUFFERS, FILTERS = {7, 8, 32, 33}, {26, 27, 43, 44, 50, 51, 52, 60}
+TIMES, LATER = {29, 35, 37, 63, 64, 65}, {74, 76, 82, 83}        # which a unix socket tells; which a 6.12 knows otherwise or not
+SETTABLE = [o for o in range(84) if o not in BUFFERS | FILTERS | TIMES | LATER | {34, 40, 75}]
+READABLE = [o for o in range(84) if o not in {7, 8} | TIMES | LATER | {55, 56, 57, 71}]
 
 
 def do_set(n, fd):
     if r.random() < .6:
         level, option = SOL, r.randint(0, 14)
     elif r.random() < .85:
-        level, option = 1, r.choice([o for o in SOCKET_OPTIONS if o not in LEFT and o not in ASIDE])
+        level, option = 1, r.choice(SETTABLE)
     else:
         level, option = pick(0, 6, 17, 41, 255, 263, 271), r.randint(0, 40)
     size = pick(4, 4, 4, 4, 4, 4, 0, 1, 2, 3, 8, 16, 0xffffffff)
@@ -245,7 +231,7 @@ def do_get(n, fd):
     if r.random() < .6:
         level, option = SOL, r.randint(0, 14)
     elif r.random() < .9:
-        level, option = 1, r.choice([o for o in SOCKET_OPTIONS if o not in (7, 8, 29, 35, 37, 55, 56, 57, 63, 64, 65, 71, 74, 76, 82, 83)])
+        level, option = 1, r.choice(READABLE)
     else:
         level, option = pick(0, 6, 17, 41, 255, 271), r.randint(0, 40)
     size = pick(4, 4, 4, 4, 4, 8, 0, 1, 2, 3, 12, 16, 64, 0xffffffff)
@@ -269,7 +255,7 @@ def some_control():
     return r.randbytes(r.randint(1, 40))
 
 
-def header(iov, data=b'', length=0, control=b'', flags=0, bad=False):
+def header(iov, data=b'', length=0, control=b'', flags=0):
     parts = b''.join(struct.pack('<QQ', a, l) for a, l in iov)
     c = buffer(control) if control else None
     return buffer(struct.pack('<QIxxxxQQQQIxxxx', data, length, where(buffer(parts)) if parts else 0, len(iov), where(c) if c else 0, len(control), flags)), c
@@ -280,8 +266,6 @@ def split(data):
     cuts = sorted(r.randint(0, len(data)) for _ in range(pick(0, 0, 0, 1, 2)))
     edges = [0, *cuts, len(data)]
     iov = [(where(b) + x, y - x) for x, y in zip(edges, edges[1:])]
-    if FAULTS and r.random() < .02:
-        iov.append((8, 10))
     return iov
 
 
@@ -325,7 +309,7 @@ def do_send(n, fd):
 RECEIVE_FLAGS = [0x40] * 10 + [0x42, 0x42, 0x60, 0x62, 0x41, 0x2040, 0x140, 0x40000040, 0x80000040, 0x10040]
 
 
-def taken(result, raw, told=0):
+def taken(result, raw):
     return ('%d %s' % (result, brief(raw[:min(result, len(raw))])) if isinstance(result, int) else str(result))
 
 
@@ -342,7 +326,7 @@ def do_receive(n, fd):
         length = pick(12, 12, 12, 0, 4, 16, 128, 0xffffffff)
         a, l = buffer(b'\xaa' * 140), buffer(struct.pack('<I', length))
         result = call('recvfrom', fd, at, size, flags, where(a), where(l))
-        return 'recvfrom %x %d%s %d: %s %d %s' % (flags, size, ' bad' if bad else '', length, taken(result, b.raw if size else b''), struct.unpack('<I', l.raw[:4])[0], address(a.raw[:12]))
+        return 'recvfrom %x %d %d: %s %d %s' % (flags, size, length, taken(result, b.raw if size else b''), struct.unpack('<I', l.raw[:4])[0], address(a.raw[:12]))
     if k < .85:
         length = pick(12, 12, 12, 0, 4, 16, 128)
         a = buffer(b'\xaa' * 140)
@@ -358,7 +342,7 @@ def do_receive(n, fd):
     if k < .95:
         iov = buffer(struct.pack('<QQQQ', at, min(size, 20), at + min(size, 20), size - min(size, 20)))
         return 'readv %d%s: %s' % (size, ' bad' if bad else '', taken(call('readv', fd, where(iov), 2), b.raw if size else b''))
-    bs, hs, messages = [], [], b''
+    bs, messages = [], b''
     for _ in range(r.randint(1, 3)):
         b = buffer(b'\xaa' * 4096)
         a = buffer(b'\xaa' * 16)

@@ -3,6 +3,8 @@
 Run it in a network namespace of its own: on the kernel, and attached to xfrmd. Nothing here needs a transform."""
 import array, ctypes, errno, fcntl, os, select, signal, socket, struct, sys, termios, threading, time
 
+from netlink_messages import msg, policy, policy_id, selector
+
 AF, XFRM, SOL = 16, 6, 270
 ADD, DROP, PKTINFO, BCERR, NOENOBUFS, ALLNSID, LISTM, CAPACK, EXTACK, STRICT = 1, 2, 3, 4, 5, 8, 9, 10, 11, 12
 NEWPOLICY, DELPOLICY, GETPOLICY, GETSADINFO, FLUSHPOLICY, GETSA, GETDEFAULT = 19, 20, 21, 35, 29, 18, 40
@@ -36,23 +38,6 @@ def sock(groups=0, pid=0, kind=socket.SOCK_RAW, bind=True):
 def port(p):
     """Port ids as a reader sees them: the process's, the kernel's, a large one."""
     return '0' if p == 0 else 'pid' if p == os.getpid() else 'parent' if p == os.getppid() else 'negative' if p >= 0x80000000 else str(p)
-
-
-def msg(kind, body=b'', flags=REQ | ACK, seq=1, pid=0, length=None):
-    return struct.pack('<IHHII', 16 + len(body) if length is None else length, kind, flags, seq, pid) + body + b'\0' * (-len(body) % 4)
-
-
-def selector(i):
-    return (socket.inet_aton('10.%d.%d.1' % (i >> 8 & 255, i & 255)) + bytes(12) + socket.inet_aton('10.0.0.1') + bytes(12) + bytes(8)
-            + struct.pack('<HBBBxxx', 2, 32, 32, 0) + bytes(8))
-
-
-def policy(i=1, seq=1, flags=REQ | ACK, tail=b''):
-    return msg(NEWPOLICY, selector(i) + b'\xff' * 32 + bytes(32) + bytes(32) + struct.pack('<IIBBBBxxxx', 1, 0, 1, 0, 0, 0) + tail, flags, seq)
-
-
-def policy_id(kind, i=1, seq=1, flags=REQ | ACK):
-    return msg(kind, selector(i) + struct.pack('<IBxxx', 0, 1), flags, seq)
 
 
 def parts(data):
