@@ -66,11 +66,14 @@ public static class SocketOptions
     /// <summary>O_NONBLOCK.</summary>
     public static bool IsNonBlocking(SafeFileHandle socket) => (fcntl((int)socket.DangerousGetHandle(), F_GETFL) & O_NONBLOCK) != 0;
 
-    /// <summary>SIOCOUTQ: memory of what was sent and not yet read by the other end.</summary>
+    /// <summary>
+    /// SIOCOUTQ: memory of what was sent and not yet read by the other end. While a reader is just freeing a datagram, the kernel still holds one byte of
+    /// it (<c>sock_wfree</c>), and wakes us at that moment; every datagram counts a multiple of 16.
+    /// </summary>
     public static unsafe int UnreadBytes(SafeFileHandle socket)
     {
         int value;
-        return ioctl((int)socket.DangerousGetHandle(), Siocoutq, &value) == 0 ? value : 0;
+        return ioctl((int)socket.DangerousGetHandle(), Siocoutq, &value) == 0 ? value & ~15 : 0;
     }
 
     /// <summary>SIOCGSKNS: the network namespace that the socket belongs to. Null without CAP_NET_ADMIN over it.</summary>
