@@ -155,7 +155,10 @@ public sealed class PolicyResolverTests
         test.Space.Spd.Insert(any, exclusive: true);
         Policy own = new()
         {
-            Selector = Covering, Direction = PolicyDirection.Out, TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2")], IsSocketPolicy = true,
+            Selector = Covering,
+            Direction = PolicyDirection.Out,
+            TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2")],
+            IsSocketPolicy = true,
         };
         OutboundDecision decision = test.Space.Resolver.Resolve(Inner, ofSocket: own);
         Assert.Equal((own, OutboundAction.Pending, null), (decision.Policy, decision.Action, decision.Counter));
@@ -182,7 +185,10 @@ public sealed class PolicyResolverTests
     {
         Policy With(uint reqid, ushort family = 0) => new()
         {
-            Selector = Covering, Family = family, Direction = PolicyDirection.Out, TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2", reqid)],
+            Selector = Covering,
+            Family = family,
+            Direction = PolicyDirection.Out,
+            TemplateArray = [TestSpace.Template("192.0.2.1", "192.0.2.2", reqid)],
         };
         Assert.True(Policy.AreAlike(With(1), With(1)));
         Assert.True(Policy.AreAlike(null, null));
