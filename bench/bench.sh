@@ -271,8 +271,11 @@ measure() {
 
 case " $contenders " in *" libipsec "* | *" wireguard "*) fetch_peers ;; esac
 for name in $contenders; do set_up "$name"; done
+# Each round begins with another, so that nobody always comes behind the same.
+read -ra turn <<<"$contenders"
 for ((round = 1; round <= rounds; round++)); do
-    for name in $contenders; do
+    for ((i = 0; i < ${#turn[@]}; i++)); do
+        name=${turn[(round - 1 + i) % ${#turn[@]}]}
         say "round $round of $rounds: $name"
         measure "$name"
     done
