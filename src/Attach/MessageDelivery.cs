@@ -30,20 +30,30 @@ internal static class MessageDelivery
         return written;
     }
 
+    /// <summary>As <c>move_addr_to_user</c>: as much of the name as the program has room for, and its full length.</summary>
+    public static Errno WriteName(ProcessMemory memory, int thread, ulong address, ulong lengthAddress, ReadOnlySpan<byte> name)
+    {
+        if (!memory.TryRead(thread, lengthAddress, out int room))
+        {
+            return Errno.EFAULT;
+        }
+        if (room < 0)
+        {
+            return Errno.EINVAL;
+        }
+        return memory.TryWrite(thread, address, name[..Math.Min(room, name.Length)], lengthAddress, BitConverter.GetBytes(name.Length)) ? Errno.None : Errno.EFAULT;
+    }
+
     /// <summary>Name, control messages and flags of a <c>struct msghdr</c>.</summary>
     public static Errno WriteHeader(ProcessMemory memory, int thread, ulong headerAddress, in MessageHeader header, ReadOnlySpan<byte> name, ReadOnlySpan<byte> control, int flags)
     {
-        bool written = true;
-        if (header.Name != 0)
+        Errno errno = header.Name == 0 ? Errno.None : WriteName(memory, thread, header.Name, headerAddress + MessageHeader.NameLengthOffset, name);
+        if (errno == Errno.EINVAL)
         {
-            if (header.NameLength < 0)
-            {
-                return Errno.EINVAL;
-            }
-            written = memory.TryWrite(thread, header.Name, name[..Math.Min(header.NameLength, name.Length)], headerAddress + MessageHeader.NameLengthOffset, BitConverter.GetBytes(name.Length));
+            return errno;
         }
-        written &= memory.TryWrite(thread, header.Control, control, headerAddress + MessageHeader.FlagsOffset, BitConverter.GetBytes(flags))
+        bool written = memory.TryWrite(thread, header.Control, control, headerAddress + MessageHeader.FlagsOffset, BitConverter.GetBytes(flags))
             && memory.TryWrite(thread, headerAddress + MessageHeader.ControlLengthOffset, (ulong)control.Length);
-        return written ? Errno.None : Errno.EFAULT;
+        return written ? errno : Errno.EFAULT;
     }
 }

@@ -10,14 +10,14 @@ using Xfrmd.Linux.Sockets;
 namespace Xfrmd.Attach;
 
 /// <summary>
-/// A recvmsg(2) that we do for a program, because it is to tell what the kernel beneath does not know: the group (NETLINK_PKTINFO), the
-/// namespace (NETLINK_LISTEN_ALL_NSID) and the sender (SO_PASSCRED). As <c>netlink_recvmsg</c> and <c>____sys_recvmsg</c>. One that has to wait does so on a thread of its own.
-/// One of several (recvmmsg(2)) has its length written at an address, and counts as one.
+/// A receive that we do for a program, because it is to tell what the kernel beneath does not know: the group (NETLINK_PKTINFO), the
+/// namespace (NETLINK_LISTEN_ALL_NSID) and the sender (SO_PASSCRED), or the source of what it waits for. As <c>netlink_recvmsg</c>,
+/// <c>____sys_recvmsg</c> and <c>__sys_recvfrom</c>. One that has to wait does so on a thread of its own.
 /// </summary>
 internal sealed class ProgramReceive(
-    SeccompListener listener, ProcessMemory memory, EmulatedSocket socket, SafeFileHandle end, ulong id, int thread, ulong headerAddress,
-    MessageHeader header, IoVector[] vectors, int flags, ulong lengthAddress = 0)
+    SeccompListener listener, ProcessMemory memory, EmulatedSocket socket, SafeFileHandle end, ulong id, ThreadView caller, ReceiveTarget target, int flags)
 {
+    private readonly int _thread = caller.Tid, _process = caller.Tgid;   // the view is the session's
     private const int PortOffset = 4;
     private const int ControlHeader = 16, ERESTARTSYS = 512;
 
@@ -87,7 +87,9 @@ internal sealed class ProgramReceive(
     {
         TimeSpan? timeout = SocketOptions.ReceiveTimeout(end);
         long started = TimeProvider.System.GetTimestamp();
-        ReadyWait ready = new(end);
+        // Its end, too: as long as we hold the socket, it has its port.
+        using SafeFileHandle? life = PidFd.TryOpen(_thread, _process, out _);
+        ReadyWait ready = life is null ? new(end) : new(end, life);
         for (; ; )
         {
             TimeSpan? left = timeout - TimeProvider.System.GetElapsedTime(started);
@@ -104,7 +106,7 @@ internal sealed class ProgramReceive(
             {
                 return Errno.EAGAIN;
             }
-            if (holdsSignals && PendingSignals.WouldWake(thread))
+            if (holdsSignals && PendingSignals.WouldWake(_thread))
             {
                 return timeout is null ? Answer.Error(ERESTARTSYS) : Errno.EINTR;   // sock_intr_errno
             }
@@ -119,7 +121,7 @@ internal sealed class ProgramReceive(
         {
             return error;
         }
-        int room = MessageDelivery.RoomOf(vectors);
+        int room = MessageDelivery.RoomOf(target.Vectors);
         // Two receives must not tell each other's source.
         lock (socket.Receiving)
         {
@@ -153,8 +155,8 @@ internal sealed class ProgramReceive(
 
     private Answer Deliver(ReadOnlySpan<byte> data, int length, ReadOnlySpan<byte> address, ReceiveOrigin origin)
     {
-        byte[] control = new byte[Math.Min(header.Control == 0 ? 0 : header.ControlLength, 256)];
-        _ = memory.TryRead(thread, header.Control, control);   // what pads a message stays the program's
+        byte[] control = new byte[Math.Min(target.Header.Control == 0 ? 0 : target.Header.ControlLength, 256)];
+        _ = memory.TryRead(_thread, target.Header.Control, control);   // what pads a message stays the program's
         int told = 0, outFlags = (flags & SocketAbi.MsgCmsgCloseOnExec) | (data.Length < length ? SocketAbi.MsgTrunc : 0);
         if (origin.Group is { } group)
         {
@@ -170,22 +172,24 @@ internal sealed class ProgramReceive(
             ReadOnlySpan<int> credentials = [socket.Handler.ProcessAt(MemoryMarshal.Read<uint>(address[PortOffset..])), 0, 0];
             Put(control, ref told, SocketAbi.SolSocket, SocketAbi.ScmCredentials, MemoryMarshal.AsBytes(credentials), ref outFlags);
         }
-        if (!MessageDelivery.TryWriteData(memory, thread, vectors, data))
+        if (!MessageDelivery.TryWriteData(memory, _thread, target.Vectors, data))
         {
-            _ = memory.TryWrite(thread, header.Control, control.AsSpan(0, told));
+            _ = memory.TryWrite(_thread, target.Header.Control, control.AsSpan(0, told));
             return Errno.EFAULT;
         }
-        Errno errno = MessageDelivery.WriteHeader(memory, thread, headerAddress, header, address, control.AsSpan(0, told), outFlags);
+        Errno errno = target.IsMessage
+            ? MessageDelivery.WriteHeader(memory, _thread, target.HeaderAddress, target.Header, address, control.AsSpan(0, told), outFlags)
+            : MessageDelivery.WriteName(memory, _thread, target.Header.Name, target.NameLengthAddress, address);
         if (errno != Errno.None)
         {
             return errno;
         }
         int got = (flags & SocketAbi.MsgTrunc) != 0 ? length : data.Length;
-        if (lengthAddress == 0)
+        if (target.CountAddress == 0)
         {
             return Answer.Value(got);
         }
-        return memory.TryWrite(thread, lengthAddress, got) ? Answer.Value(1) : Errno.EFAULT;
+        return memory.TryWrite(_thread, target.CountAddress, got) ? Answer.Value(1) : Errno.EFAULT;
     }
 
     /// <summary><c>put_cmsg</c>.</summary>

@@ -179,6 +179,17 @@ internal sealed partial class Session
         return TryRead(call, address, MemoryMarshal.AsBytes(new Span<T>(ref value)));
     }
 
+    private Errno ReadVectors(in SeccompNotification call, ulong pointer, ulong count, Errno tooMany, out IoVector[] vectors)
+    {
+        vectors = [];
+        if (count > SocketAbi.MaxVectors)
+        {
+            return tooMany;
+        }
+        vectors = new IoVector[count];
+        return TryRead(call, pointer, MemoryMarshal.AsBytes(vectors.AsSpan())) ? Errno.None : Errno.EFAULT;
+    }
+
     private bool TryWrite(in SeccompNotification call, ulong address, ReadOnlySpan<byte> bytes)
     {
         _windowsOf = 0;
@@ -195,4 +206,7 @@ internal sealed partial class Session
         ReadOnlySpan<byte> second = MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in number));
         return _memory.TryWrite((int)call.ThreadId, address, bytes, numberAddress, second);
     }
+
+    /// <summary>A flag that only the kernel itself may set (<c>__sys_sendmsg</c>, <c>__sys_recvmsg</c>).</summary>
+    private static bool IsCompat(int flags) => (flags & SocketAbi.MsgCmsgCompat) != 0;
 }

@@ -31,14 +31,28 @@ internal sealed partial class Session
         NoteReceive(socket, Pointer(call, 2), TakenBy(Int(call, 3), 0));
         if (Pointer(call, 4) != 0)
         {
-            if (WouldBlock(call, socket, Int(call, 3)))
+            if (WouldBlock(call, socket, Int(call, 3), out bool waits))
             {
                 return Errno.EAGAIN;
             }
-            FillAddress(call, socket, Pointer(call, 4), Pointer(call, 5), 0);
+            if (waits && ReceiveLater(call, socket) is { } answer)
+            {
+                return answer;
+            }
+            FillAddress(call, socket, Pointer(call, 4), Pointer(call, 5), 0, waits);
         }
         return Answer.Continue;
     }
+
+    /// <summary>What comes tells its source, which we do not know yet. Null where a container forbids us the program's end, or the family has no addresses.</summary>
+    private Answer? ReceiveLater(in SeccompNotification call, EmulatedSocket socket) => socket.Domain == SocketAbi.AfNetlink
+        ? Receive(call, socket, Int(call, 3), new ReceiveTarget
+        {
+            Vectors = [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }],
+            Header = new MessageHeader { Name = Pointer(call, 4) },
+            NameLengthAddress = Pointer(call, 5),
+        })
+        : null;
 
     /// <summary>Flags that there are not; then an error that waits is told (<c>netlink_recvmsg</c>, <c>pfkey_recvmsg</c>).</summary>
     private Errno BeginReceive(EmulatedSocket socket, int flags = 0)
@@ -57,9 +71,10 @@ internal sealed partial class Session
     }
 
     /// <summary>Whether a receive finds nothing and does not wait for it: then it writes nothing, and we must not either.</summary>
-    private bool WouldBlock(in SeccompNotification call, EmulatedSocket socket, int flags)
+    private bool WouldBlock(in SeccompNotification call, EmulatedSocket socket, int flags, out bool isEmpty)
     {
-        if (!socket.Buffer.IsEmpty)
+        isEmpty = socket.Buffer.IsEmpty;
+        if (!isEmpty)
         {
             return false;
         }
@@ -131,33 +146,42 @@ internal sealed partial class Session
         {
             return Errno.EINVAL;
         }
-        if (socket.HasControl && ReceiveWithControl(call, socket, Pointer(call, 1), Int(call, 2)) is { } answer)
+        if (socket.HasControl && ReceiveMessage(call, socket, Pointer(call, 1), Int(call, 2)) is { } answer)
         {
             return answer;
         }
         Errno errno = BeginReceive(socket, Int(call, 2));
-        return errno == Errno.None ? FillMessageAddress(call, socket, Pointer(call, 1), Int(call, 2), 0) : errno;
+        return errno == Errno.None ? FillMessageAddress(call, socket, Pointer(call, 1), Int(call, 2), 0, isOne: true) : errno;
     }
 
     /// <summary>Null where a container forbids us the program's end: then the kernel beneath says what it knows.</summary>
-    private Answer? ReceiveWithControl(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, ulong lengthPointer = 0)
+    private Answer? ReceiveMessage(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, ulong lengthPointer = 0)
     {
         if (!TryRead(call, headerPointer, out MessageHeader header))
         {
             return Errno.EFAULT;
         }
-        Errno errno = ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors);
-        if (errno != Errno.None || ThreadOf(call.ThreadId) is not { } thread)
+        if (HasBadName(header))
         {
-            return errno == Errno.None ? null : errno;
+            return Errno.EINVAL;
         }
-        if (PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _) is not { } end)
+        Errno errno = ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors);
+        return errno == Errno.None
+            ? Receive(call, socket, flags, new ReceiveTarget { Vectors = vectors, Header = header, HeaderAddress = headerPointer, CountAddress = lengthPointer })
+            : errno;
+    }
+
+    /// <summary><c>copy_msghdr_from_user</c> refuses it.</summary>
+    private static bool HasBadName(in MessageHeader header) => header.Name != 0 && header.NameLength < 0;
+
+    private Answer? Receive(in SeccompNotification call, EmulatedSocket socket, int flags, ReceiveTarget target)
+    {
+        if (ThreadOf(call.ThreadId) is not { } thread || PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _) is not { } end)
         {
             return null;
         }
         MakeRoom(socket);
-        ProgramReceive receive = new(_listener, _memory, socket, end, call.Id, (int)call.ThreadId, headerPointer, header, vectors, flags, lengthPointer);
-        return receive.Start(_waitKillable);
+        return new ProgramReceive(_listener, _memory, socket, end, call.Id, thread, target, flags).Start(_waitKillable);
     }
 
     private Answer RecvMMsg(in SeccompNotification call)
@@ -173,7 +197,9 @@ internal sealed partial class Session
             return Errno.EINVAL;
         }
         uint count = Math.Min((uint)Int(call, 2), SocketAbi.MaxVectors);
-        if (socket.HasControl && ReceiveManyWithControl(call, socket, count, flags) is { } received)
+        bool waitsForOne = count == 1 || (Int(call, 3) & waitForOne) != 0;
+        bool isLater = waitsForOne && socket.Domain == SocketAbi.AfNetlink && socket.Buffer.IsEmpty;
+        if ((socket.HasControl || isLater) && ReceiveMessages(call, socket, count, flags) is { } received)
         {
             return received;
         }
@@ -193,12 +219,12 @@ internal sealed partial class Session
     }
 
     /// <summary>As many as are there, and the first in any case: what a program asks for with MSG_WAITFORONE.</summary>
-    private Answer? ReceiveManyWithControl(in SeccompNotification call, EmulatedSocket socket, uint count, int flags)
+    private Answer? ReceiveMessages(in SeccompNotification call, EmulatedSocket socket, uint count, int flags)
     {
         for (uint i = 0; i < count; i++)
         {
             ulong entry = Pointer(call, 1) + (i * MessageHeader.MultipleStride);
-            Answer? answer = ReceiveWithControl(call, socket, entry, i == 0 ? flags : flags | SocketAbi.MsgDontWait, entry + MessageHeader.MultipleLength);
+            Answer? answer = ReceiveMessage(call, socket, entry, i == 0 ? flags : flags | SocketAbi.MsgDontWait, entry + MessageHeader.MultipleLength);
             if (answer is not { Kind: AnswerKind.Value })
             {
                 return i == 0 ? answer : Answer.Value(i);
@@ -207,25 +233,31 @@ internal sealed partial class Session
         return Answer.Value(count);
     }
 
-    private Answer FillMessageAddress(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, int place)
+    private Answer FillMessageAddress(in SeccompNotification call, EmulatedSocket socket, ulong headerPointer, int flags, int place, bool isOne = false)
     {
         if (!TryRead(call, headerPointer, out MessageHeader header))
         {
             return Answer.Continue;
         }
-        if (ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors) != Errno.None)
+        if (HasBadName(header) || ReadVectors(call, header.Vectors, header.VectorCount, Errno.EMSGSIZE, out IoVector[] vectors) != Errno.None)
         {
             return Answer.Continue;
         }
         NoteReceive(socket, (ulong)MessageDelivery.RoomOf(vectors), TakenBy(flags, place));
-        if (header.Name != 0 && WouldBlock(call, socket, flags))
+        if (header.Name == 0)
+        {
+            return Answer.Continue;
+        }
+        if (WouldBlock(call, socket, flags, out bool waits))
         {
             return Errno.EAGAIN;
         }
-        if (header.Name != 0)
+        if (isOne && waits && socket.Domain == SocketAbi.AfNetlink
+            && Receive(call, socket, flags, new ReceiveTarget { Vectors = vectors, Header = header, HeaderAddress = headerPointer }) is { } answer)
         {
-            FillAddress(call, socket, header.Name, headerPointer + MessageHeader.NameLengthOffset, place);
+            return answer;
         }
+        FillAddress(call, socket, header.Name, headerPointer + MessageHeader.NameLengthOffset, place, waits || place > 0);
         return Answer.Continue;
     }
 
@@ -233,7 +265,8 @@ internal sealed partial class Session
     /// Writes the source address where the program wants it, and 0 as the room that it has: the kernel, which goes on with the receive,
     /// then writes nothing of its own (AF_UNIX) address there, but still its length, which is the same 12 (<c>move_addr_to_user</c>).
     /// </summary>
-    private void FillAddress(in SeccompNotification call, EmulatedSocket socket, ulong addressPointer, ulong lengthPointer, int place)
+    /// <param name="waits">The receive may wait, and so fail or be done again.</param>
+    private void FillAddress(in SeccompNotification call, EmulatedSocket socket, ulong addressPointer, ulong lengthPointer, int place, bool waits)
     {
         Span<byte> address = stackalloc byte[SocketAbi.MaxAddress];
         int length = socket.Handler.GetReceiveAddress(address, place);
@@ -250,7 +283,7 @@ internal sealed partial class Session
             }
             room = before.Room;
         }
-        else
+        else if (waits)
         {
             if (_lengths.Count >= MaxRemembered)
             {

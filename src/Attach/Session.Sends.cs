@@ -229,18 +229,4 @@ internal sealed partial class Session
         using SafeFileHandle? file = PidFd.TryDuplicate((int)call.ThreadId, thread.Tgid, Int(call, 0), out _);
         return file is null ? 0 : SocketOptions.SendBufferSize(file);
     }
-
-    /// <summary>A flag that only the kernel itself may set (<c>__sys_sendmsg</c>, <c>__sys_recvmsg</c>).</summary>
-    private static bool IsCompat(int flags) => (flags & SocketAbi.MsgCmsgCompat) != 0;
-
-    private Errno ReadVectors(in SeccompNotification call, ulong pointer, ulong count, Errno tooMany, out IoVector[] vectors)
-    {
-        vectors = [];
-        if (count > SocketAbi.MaxVectors)
-        {
-            return tooMany;
-        }
-        vectors = new IoVector[count];
-        return TryRead(call, pointer, MemoryMarshal.AsBytes(vectors.AsSpan())) ? Errno.None : Errno.EFAULT;
-    }
 }

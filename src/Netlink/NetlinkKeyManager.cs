@@ -11,7 +11,7 @@ internal sealed class NetlinkKeyManager(NetlinkNamespace space) : IKeyManager
 
     public bool ListensForAcquire => space.HasListeners(XfrmGroup.Acquire);
 
-    public bool ListensForAevents => space.HasListeners(XfrmGroup.Aevents);
+    public bool ListensForAevents => space.MayHaveListeners(XfrmGroup.Aevents);
 
     // xfrm_send_state_notify
     public void Notify(in SaEvent notification)

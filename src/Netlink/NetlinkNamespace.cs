@@ -12,8 +12,9 @@ internal sealed class NetlinkNamespace
 {
     private const int LastNegative = -4097;
     private readonly Dictionary<uint, NetlinkSocket> _ports = [];
-    private readonly List<NetlinkSocket>[] _members = [.. Enumerable.Range(0, (int)XfrmGroup.Count + 1).Select(static _ => new List<NetlinkSocket>())];
 
+    // Replaced whole: the packet path asks without the gate whether there are any.
+    private readonly NetlinkSocket[][] _members = [.. Enumerable.Repeat<NetlinkSocket[]>([], (int)XfrmGroup.Count + 1)];
     private readonly WideListeners _wide;
 
     public NetlinkNamespace(XfrmNamespace space, WideListeners wide)
@@ -32,15 +33,28 @@ internal sealed class NetlinkNamespace
     public XfrmHandler Handler { get; }
 
     /// <summary><c>netlink_has_listeners</c>.</summary>
-    public bool HasListeners(XfrmGroup group) => _members[(int)group].Count != 0 || _wide.Any(this, group);
+    public bool HasListeners(XfrmGroup group)
+    {
+        foreach (NetlinkSocket member in Members(group))
+        {
+            if (!member.IsClosed)
+            {
+                return true;
+            }
+        }
+        return _wide.Any(this, group);
+    }
 
-    public NetlinkSocket? AtPort(uint port) => _ports.GetValueOrDefault(port);
+    /// <summary>The same for the packet path, which does not ask whether one has just been closed.</summary>
+    public bool MayHaveListeners(XfrmGroup group) => Members(group).Length != 0 || _wide.Any(this, group);
+
+    /// <summary><c>netlink_lookup</c>. Linux frees a port in close(2), of which we hear a moment later.</summary>
+    public NetlinkSocket? AtPort(uint port) => _ports.TryGetValue(port, out NetlinkSocket? holder) && !holder.IsClosed ? holder : null;
 
     /// <summary><c>netlink_insert</c>: false where the port is taken.</summary>
     public bool TryTake(uint port, NetlinkSocket socket)
     {
-        // Linux frees the port in close(2), of which we hear a moment later.
-        if (_ports.TryGetValue(port, out NetlinkSocket? holder) && !holder.IsClosed)
+        if (AtPort(port) is not null)
         {
             return false;
         }
@@ -70,14 +84,14 @@ internal sealed class NetlinkNamespace
     /// <summary>NETLINK_LISTEN_ALL_NSID.</summary>
     public void Widen(NetlinkSocket socket, bool listens) => _wide.Set(socket, listens);
 
-    public void Join(XfrmGroup group, NetlinkSocket socket) => _members[(int)group].Add(socket);
+    public void Join(XfrmGroup group, NetlinkSocket socket) => Replace(group, [.. Members(group), socket]);
 
-    public void Leave(XfrmGroup group, NetlinkSocket socket) => _members[(int)group].Remove(socket);
+    public void Leave(XfrmGroup group, NetlinkSocket socket) => Replace(group, [.. Members(group).Where(member => member != socket)]);
 
     /// <summary><c>netlink_broadcast</c> of what a program sends: to each member but itself and the port that gets it directly.</summary>
     public void Forward(XfrmGroup group, ReadOnlySpan<byte> datagram, NetlinkSocket sender, uint addressee)
     {
-        foreach (NetlinkSocket member in _members[(int)group])
+        foreach (NetlinkSocket member in Members(group))
         {
             if (member != sender && member.Port != addressee)
             {
@@ -90,11 +104,15 @@ internal sealed class NetlinkNamespace
     /// <summary><c>nlmsg_multicast</c>: one datagram to each member, the one whose request caused it included. True where there is a member.</summary>
     public bool Multicast(XfrmGroup group, ReadOnlySpan<byte> datagram)
     {
-        List<NetlinkSocket> members = _members[(int)group];
+        NetlinkSocket[] members = Members(group);
         foreach (NetlinkSocket member in members)
         {
             member.Receive(datagram, group);
         }
-        return _wide.Tell(this, group, datagram) || members.Count != 0;
+        return _wide.Tell(this, group, datagram) || members.Length != 0;
     }
+
+    private NetlinkSocket[] Members(XfrmGroup group) => Volatile.Read(ref _members[(int)group]);
+
+    private void Replace(XfrmGroup group, NetlinkSocket[] members) => Volatile.Write(ref _members[(int)group], members);
 }

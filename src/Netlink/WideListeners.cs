@@ -25,7 +25,7 @@ internal sealed class WideListeners
     {
         foreach (NetlinkSocket socket in _sockets)
         {
-            if (socket.HearsOf(origin, group))
+            if (socket.HearsOf(origin, group) && !socket.IsClosed)
             {
                 return true;
             }

@@ -31,7 +31,7 @@ internal sealed class PfKeyNamespace
         {
             foreach (PfKeySocket socket in _sockets)
             {
-                if (socket.IsRegistered)
+                if (socket.IsRegistered && !socket.IsClosed)
                 {
                     return true;
                 }

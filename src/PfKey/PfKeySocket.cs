@@ -30,6 +30,9 @@ internal sealed partial class PfKeySocket : IProtocolSocket
     /// <summary>Registered for a type of SA, whichever.</summary>
     public bool IsRegistered => _registered != 0;
 
+    /// <summary>The program has closed it; it is about to be disposed of.</summary>
+    public bool IsClosed => _buffer.IsClosed;
+
     /// <summary>Gets a copy of all that passes (X_PROMISC).</summary>
     public bool IsPromiscuous { get; set; }
 

@@ -36,6 +36,18 @@ public sealed class NetlinkSocketTests : IDisposable
     }
 
     [Fact]
+    public void Nobody_is_reached_at_the_port_of_a_closed_socket_and_it_listens_to_nothing()
+    {
+        using Client closed = Open(), other = Open();
+        Assert.Equal(Errno.None, closed.Bind(0, 1u << ((int)XfrmGroup.Acquire - 1)));
+        Assert.True(_space.KeyManagers.ListensForAcquire);
+        Assert.Equal(Errno.None, other.SendTo(Client.NewPolicy(1, 1), 1000, 0));
+        closed.Buffer.IsClosed = true;
+        Assert.Equal(Errno.ECONNREFUSED, other.SendTo(Client.NewPolicy(1, 1), 1000, 0));
+        Assert.False(_space.KeyManagers.ListensForAcquire);
+    }
+
+    [Fact]
     public void Changes_of_one_datagram_settle_together_but_before_anybody_is_told()
     {
         using Client client = Open(), listener = Open();

@@ -16,25 +16,31 @@ public static class PidFd
         return errno == Libc.EBADF;
     }
 
-    /// <summary>
-    /// A duplicate of a descriptor of another thread, or null with the errno: EPERM where a container forbids it, EBADF where it is not
-    /// open.
-    /// </summary>
-    public static SafeFileHandle? TryDuplicate(int tid, int tgid, int fd, out int errno)
+    /// <summary>A handle of a thread, readable once that (before Linux 6.9 its process) has ended. Null with the errno.</summary>
+    public static SafeFileHandle? TryOpen(int tid, int tgid, out int errno)
     {
         int pidFd = (int)(long)syscall(OpenNumber, tid, Thread);
         if (pidFd < 0 && Libc.LastErrno == Libc.EINVAL)
         {
             pidFd = (int)(long)syscall(OpenNumber, tgid, 0);
         }
-        if (pidFd < 0)
+        errno = pidFd < 0 ? Libc.LastErrno : 0;
+        return pidFd < 0 ? null : new SafeFileHandle(pidFd, ownsHandle: true);
+    }
+
+    /// <summary>
+    /// A duplicate of a descriptor of another thread, or null with the errno: EPERM where a container forbids it, EBADF where it is not
+    /// open.
+    /// </summary>
+    public static SafeFileHandle? TryDuplicate(int tid, int tgid, int fd, out int errno)
+    {
+        using SafeFileHandle? thread = TryOpen(tid, tgid, out errno);
+        if (thread is null)
         {
-            errno = Libc.LastErrno;
             return null;
         }
-        int duplicate = (int)(long)syscall(GetFdNumber, pidFd, fd, 0);
+        int duplicate = (int)(long)syscall(GetFdNumber, (int)thread.DangerousGetHandle(), fd, 0);
         errno = duplicate < 0 ? Libc.LastErrno : 0;
-        _ = close(pidFd);
         return duplicate < 0 ? null : new SafeFileHandle(duplicate, ownsHandle: true);
     }
 }

@@ -248,6 +248,11 @@ def destinations():
     say('to kernel', s.sendto(data, (0, 0)), drain(s))
     say('to a program', attempt(s.sendto, data, (other, 0)), drain(s), drain(t))
     say('to nobody', attempt(s.sendto, data, (987654, 0)))
+    reached = set()
+    for _ in range(100):
+        sock(pid=876543).close()
+        reached.add(attempt(s.sendto, data, (876543, 0)))
+    say('to one just closed', reached)
     say('to itself', attempt(s.sendto, data, (s.getsockname()[0], 0)), drain(s))
     s.sendto(data, (other, 0))
     say('who sent', port(t.recvfrom(4096)[1][0]) == port(s.getsockname()[0]))
@@ -328,6 +333,13 @@ def receiving():
         n = libc.recvfrom(s.fileno(), ctypes.create_string_buffer(4096), 4096, 0, address, ctypes.byref(length))
         say('recvfrom room %d' % size, n, length.value, address.raw[:14].hex())
     s.send(data)
+    address, length = ctypes.create_string_buffer(40), ctypes.c_uint()
+    for size in (12, 0, 4):     # a look has told the address where another then has no room
+        address[:14], length.value = b'\xee' * 14, size
+        n = libc.recvfrom(s.fileno(), ctypes.create_string_buffer(4096), 4096, socket.MSG_PEEK, address, ctypes.byref(length))
+        say('peek room %d' % size, n, length.value, address.raw[:14].hex())
+    drain(s)
+    s.send(data)
     say('oob', receive(s, 100, socket.MSG_OOB), drain(s))
     for i in range(5):
         s.send(msg(GETSADINFO, bytes(4), REQ, seq=i))
@@ -394,6 +406,28 @@ def waiting():
     s.send(msg(GETSADINFO, bytes(4), REQ))
     thread.join(5)
     say('blocked reader', woken)
+    member, writer = sock(1 << 2 | 1 << 3), sock()
+    room = ctypes.c_uint(12)
+    address, data = ctypes.create_string_buffer(b'\xee' * 16, 16), ctypes.create_string_buffer(4096)
+    for how, call in (('recvfrom', lambda: member.recvfrom(4096)[1]), ('recvmsg', lambda: member.recvmsg(4096, 100)[1:]),
+                      ('recvmmsg', lambda: raw_recvmmsg_name(member)),
+                      ('peek', lambda: (member.recvfrom(4096, socket.MSG_PEEK)[1], member.recvfrom(4096)[1])),
+                      ('raw', lambda: (libc.recvfrom(member.fileno(), data, 20, socket.MSG_TRUNC, address, ctypes.byref(room)), room.value, address.raw.hex()))):
+        for sends in (lambda: writer.send(policy(1, flags=REQ)), lambda: writer.send(policy_id(DELPOLICY, 1, flags=REQ)),
+                      lambda: member.send(msg(GETSADINFO, bytes(4), REQ)), lambda: writer.sendto(msg(3, b'', 0), (member.getsockname()[0], 0))):
+            told = []
+            thread = threading.Thread(target=lambda: told.append(call()))
+            thread.start()
+            time.sleep(0.03)
+            sends()
+            thread.join(5)
+            text = str(told).replace(str(writer.getsockname()[0]), 'writer')
+            say('source of what is waited for by ' + how, text.replace(struct.pack('<I', writer.getsockname()[0]).hex(), 'writer'))
+
+
+def raw_recvmmsg_name(s):
+    headers, keep = vector(1, 4096)
+    return libc.recvmmsg(s.fileno(), headers, 1, 0, None), headers[0].len, keep[0][1].raw[:13].hex()
 
 
 def queue():

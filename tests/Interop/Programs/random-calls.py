@@ -15,7 +15,7 @@ NR = dict(read=0, write=1, close=3, fstat=5, poll=7, lseek=8, ioctl=16, readv=19
           recvmsg=47, shutdown=48, bind=49, listen=50, getsockname=51, getpeername=52, setsockopt=54, getsockopt=55, connect=42, accept=43,
           accept4=288, recvmmsg=299, sendmmsg=307, fcntl=72, ftruncate=77, fsync=74, pread64=17, pwrite64=18, socket=41)
 PID, NOBODY = os.getpid(), 0x3fffff
-OWN = struct.pack('<I', PID).hex()
+WORDS = {struct.pack('<I', PID): 'pid', struct.pack('<I', NOBODY): 'nobody'}
 
 
 def call(name, *arguments):
@@ -28,6 +28,12 @@ def call(name, *arguments):
 
 def port(p):
     return 'pid' if p == PID else 'negative' if p >= 0x80000000 else str(p)
+
+
+def control_text(data):
+    """In hex, but for numbers of processes: whole words, as others hold the same digits by chance."""
+    words = [data[i:i + 4] for i in range(0, len(data), 4)]
+    return ''.join(WORDS.get(w, w.hex()) for w in words)
 
 
 def address(data):
@@ -288,7 +294,7 @@ def do_send(n, fd):
             a, length = b'', 0
         control = some_control()
         h, _ = header(split(data), pointer(a) if a else 0, length, control)
-        return 'sendmsg %x %s %s %d %s: %s' % (flags, told, address(a[:12]), length, control.hex().replace(OWN, 'pid').replace(struct.pack('<I', NOBODY).hex(), 'nobody'), call('sendmsg', fd, where(h), flags))
+        return 'sendmsg %x %s %s %d %s: %s' % (flags, told, address(a[:12]), length, control_text(control), call('sendmsg', fd, where(h), flags))
     if k < .87:
         iov = split(data)
         return 'writev %d %s: %s' % (len(iov), told, call('writev', fd, where(buffer(b''.join(struct.pack('<QQ', *i) for i in iov))), len(iov)))
@@ -335,7 +341,7 @@ def do_receive(n, fd):
         h, c = header(iov, where(a) if r.random() < .9 and not bad else 0, length, b'\xaa' * room, pick(0, 0xffff))
         result = call('recvmsg', fd, where(h), flags)
         after = struct.unpack('<QIxxxxQQQQIxxxx', h.raw[:56])
-        control = c.raw[:min(after[5], room)].hex().replace(OWN, 'pid') if c else ''
+        control = control_text(c.raw[:min(after[5], room)]) if c else ''
         return 'recvmsg %x %d%s %d %d %d: %s name %d %s control %d %s flags %x' % (flags, size, ' bad' if bad else '', len(iov), length, room, taken(result, b.raw if size else b''), after[1], address(a.raw[:12]), after[5], control, after[6])
     if k < .9:
         return 'read %d%s: %s' % (size, ' bad' if bad else '', taken(call('read', fd, at, size), b.raw if size else b''))
