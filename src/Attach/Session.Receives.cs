@@ -6,7 +6,7 @@ using Xfrmd.Linux.Sockets;
 
 namespace Xfrmd.Attach;
 
-// Receives, which the kernel does on the program's end of the pair.
+// Receives. The kernel does them on the program's end of the pair, but for those that tell what it does not know (ProgramReceive).
 internal sealed partial class Session
 {
     private const int MaxRemembered = 4096;

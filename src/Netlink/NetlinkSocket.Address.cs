@@ -107,8 +107,8 @@ internal sealed partial class NetlinkSocket
     }
 
     /// <summary>
-    /// Port 0 is the kernel's, others are programs'. Who waits at an empty queue is told before anything comes: an answer of the kernel
-    /// where the socket is in no group, else a notification of the lowest group that it has joined.
+    /// Port 0 is the kernel's, others are programs'. Where nothing has come yet and we must say what will: an answer of the kernel where the
+    /// socket is in no group, else a notification of the lowest group that it has joined.
     /// </summary>
     public int GetReceiveAddress(Span<byte> address, int place)
     {
