@@ -53,6 +53,8 @@ internal sealed class Machine : IDisposable
 
         public Errno Send(byte[] message) => socket.Send(message, [], caller);
 
+        public ListBuffer Buffer => buffer;
+
         public int Unread => buffer.Count;
 
         /// <summary>All that waits.</summary>
