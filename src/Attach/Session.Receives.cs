@@ -35,7 +35,7 @@ internal sealed partial class Session
             {
                 return Errno.EAGAIN;
             }
-            if (waits && ReceiveLater(call, socket) is { } answer)
+            if (waits && ReceiveLater(call, socket, Int(call, 3), FromArguments(call)) is { } answer)
             {
                 return answer;
             }
@@ -45,14 +45,15 @@ internal sealed partial class Session
     }
 
     /// <summary>What comes tells its source, which we do not know yet. Null where a container forbids us the program's end, or the family has no addresses.</summary>
-    private Answer? ReceiveLater(in SeccompNotification call, EmulatedSocket socket) => socket.Domain == SocketAbi.AfNetlink
-        ? Receive(call, socket, Int(call, 3), new ReceiveTarget
-        {
-            Vectors = [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }],
-            Header = new MessageHeader { Name = Pointer(call, 4) },
-            NameLengthAddress = Pointer(call, 5),
-        })
-        : null;
+    private Answer? ReceiveLater(in SeccompNotification call, EmulatedSocket socket, int flags, ReceiveTarget target) =>
+        socket.Domain == SocketAbi.AfNetlink ? Receive(call, socket, flags, target) : null;
+
+    private static ReceiveTarget FromArguments(in SeccompNotification call) => new()
+    {
+        Vectors = [new IoVector { Base = Pointer(call, 1), Length = Pointer(call, 2) }],
+        Header = new MessageHeader { Name = Pointer(call, 4) },
+        NameLengthAddress = Pointer(call, 5),
+    };
 
     /// <summary>Flags that there are not; then an error that waits is told (<c>netlink_recvmsg</c>, <c>pfkey_recvmsg</c>).</summary>
     private Errno BeginReceive(EmulatedSocket socket, int flags = 0)
@@ -252,8 +253,8 @@ internal sealed partial class Session
         {
             return Errno.EAGAIN;
         }
-        if (isOne && waits && socket.Domain == SocketAbi.AfNetlink
-            && Receive(call, socket, flags, new ReceiveTarget { Vectors = vectors, Header = header, HeaderAddress = headerPointer }) is { } answer)
+        if (isOne && waits
+            && ReceiveLater(call, socket, flags, new ReceiveTarget { Vectors = vectors, Header = header, HeaderAddress = headerPointer }) is { } answer)
         {
             return answer;
         }

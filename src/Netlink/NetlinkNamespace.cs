@@ -42,11 +42,11 @@ internal sealed class NetlinkNamespace
                 return true;
             }
         }
-        return _wide.Any(this, group);
+        return _wide.Any(this, group, closedToo: false);
     }
 
     /// <summary>The same for the packet path, which does not ask whether one has just been closed.</summary>
-    public bool MayHaveListeners(XfrmGroup group) => Members(group).Length != 0 || _wide.Any(this, group);
+    public bool MayHaveListeners(XfrmGroup group) => Members(group).Length != 0 || _wide.Any(this, group, closedToo: true);
 
     /// <summary><c>netlink_lookup</c>. Linux frees a port in close(2), of which we hear a moment later.</summary>
     public NetlinkSocket? AtPort(uint port) => _ports.TryGetValue(port, out NetlinkSocket? holder) && !holder.IsClosed ? holder : null;

@@ -21,11 +21,14 @@ internal sealed class WideListeners
     }
 
     /// <summary>Whether a group has a member outside a namespace.</summary>
-    public bool Any(NetlinkNamespace origin, XfrmGroup group)
+    /// <param name="origin">The namespace.</param>
+    /// <param name="group">The group.</param>
+    /// <param name="closedToo">One that its program has just closed counts: then no call is made.</param>
+    public bool Any(NetlinkNamespace origin, XfrmGroup group, bool closedToo)
     {
         foreach (NetlinkSocket socket in _sockets)
         {
-            if (socket.HearsOf(origin, group) && !socket.IsClosed)
+            if (socket.HearsOf(origin, group) && (closedToo || !socket.IsClosed))
             {
                 return true;
             }
