@@ -6,7 +6,9 @@ public sealed partial class Inbound
 {
     private readonly IptfsOutput _iptfs = new();
     private readonly List<InboundSa> _iptfsLinks = [];
-    private uint _iptfsMark;
+
+    /// <summary>The mark of what <see cref="TryTake"/> gives.</summary>
+    public uint IptfsMark { get; private set; }
 
     /// <summary>
     /// The next inner packet of an IP-TFS payload: to be asked after each <see cref="Process"/> and <see cref="ExpireIptfs"/> until there is none.
@@ -18,7 +20,7 @@ public sealed partial class Inbound
     {
         while (_iptfs.TryTake(out packet))
         {
-            result = Judge(packet, _iptfsMark);
+            result = Judge(packet, IptfsMark);
             if (result.Deliver)
             {
                 return true;
@@ -43,7 +45,7 @@ public sealed partial class Inbound
         InboundSa link = _iptfsLinks[index++];
         _iptfs.Clear();
         link.Path.CopyTo(_path, 0);
-        _depth = link.Path.Length;
+        (_depth, IptfsMark) = (link.Path.Length, link.Mark);
         link.Iptfs!.Expire();
         return true;
     }
@@ -56,7 +58,7 @@ public sealed partial class Inbound
             link.Iptfs = new IptfsReceiver(link.Sa.Iptfs ?? new SaIptfs(), space.Time, _iptfs, counter => Drop(counter, default(Flow)));
             _iptfsLinks.Add(link);
         }
-        _iptfsMark = packet.Mark;
+        IptfsMark = link.Mark = packet.Mark;
         if (link.Path.Length != _depth)
         {
             link.Path = _path[.._depth];

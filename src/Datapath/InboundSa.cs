@@ -15,6 +15,9 @@ internal sealed class InboundSa(SecurityAssociation sa) : IDisposable
 
     /// <summary>IP-TFS: the SAs that its payloads came through.</summary>
     public SecurityAssociation[] Path { get; set; } = [];
+
+    /// <summary>IP-TFS: the mark of its last payload.</summary>
+    public uint Mark { get; set; }
     public int IvLength { get; } = sa.Esp?.IvLength ?? 0;
     public int IcvLength { get; } = sa.Esp?.IcvLength ?? sa.Ah?.IcvLength ?? 0;
 

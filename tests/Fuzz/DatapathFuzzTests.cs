@@ -382,7 +382,7 @@ public sealed class DatapathFuzzTests
             return bytes.Length;
         }
 
-        public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts) => 0;
+        public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts, uint mark) => 0;
     }
 
     private sealed class NoWire : IWirePort

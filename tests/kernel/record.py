@@ -7,7 +7,7 @@
 {"gone": NAME}                                            closes it
 {"sock": NAME, "hex": ..., "take": n}                     of the answer only n datagrams are read until a step {"rest": NAME}
 {"inject": packet, "at": cable}                           lets an IP packet in by the cable's far end, v1 or w1; "delivered" and "to_ike_socket" are what
-                                                          sockets got (payload, whence, TOS), "wire" and "lan" what left by v1 and w1,
+                                                          sockets got (payload, whence, TOS, mark), "wire" and "lan" what left by v1 and w1,
                                                           "xfrm_stat" the counters that moved
 {"ike": true}                                             from now on sockets on port 4500 that take ESP in UDP
 {"send": {src, dst, sport, dport, len, ...}}              a datagram; "wire" is what left by v1"""
@@ -20,6 +20,7 @@ import xfrmlib as X
 
 EAR, IKE = 7000, 4500
 UDP_ENCAP, ESPINUDP = 100, 2
+RCVMARK = 75
 
 
 class Run(record.Run):
@@ -200,6 +201,7 @@ def ears(port):
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         else:
             s.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        s.setsockopt(socket.SOL_SOCKET, RCVMARK, 1)
         s.bind((address, port))
         s.setblocking(False)
         out.append(s)
@@ -214,7 +216,9 @@ def heard(sockets):
                 payload, more, _, whence = s.recvmsg(1 << 16, 64)
             except BlockingIOError:
                 break
-            out.append({'payload': payload.hex(), 'from': whence[:2], 'tos': more[0][2][0] if more else None})
+            told = {(level, kind): int.from_bytes(data, 'little') for level, kind, data in more}
+            mark = told.pop((socket.SOL_SOCKET, RCVMARK))
+            out.append({'payload': payload.hex(), 'from': whence[:2], 'tos': next(iter(told.values()), None), 'mark': mark})
     return out
 
 

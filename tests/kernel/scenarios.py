@@ -950,7 +950,8 @@ class Themes(Composer):
             more += [('TFCPAD', X.u32(self.pick(10, 100, 3000)))] * (sa['kind'] == 'esp' and self.some(.12))
         else:
             more += [('MTIMER_THRESH', X.u32(self.pick(1, 100)))] * (sa['encap'] and self.some(.2)) + [('REPLAY_THRESH', X.u32(self.pick(1, 3)))] * self.some(.1)
-        more += [('SET_MARK', X.u32(self.pick(1, 0x101)))] * self.some(.06)
+        if self.some(.06 if outward else .2):
+            more += [('SET_MARK', X.u32(self.pick(1, 0x101)))] + [('SET_MARK_MASK', X.u32(self.pick(1, 0xff, 0xff00, 0xffff)))] * self.some(.5)
         inner = [P.ipaddress.ip_address(a) for a in self.ends_of(outward)]
         whole = 128 if self.inner == 10 else 32
         # BEET mode has the inner addresses from there.

@@ -6,6 +6,7 @@ using System.Text.Json;
 using Xfrmd.Cli.Control;
 using Xfrmd.Crypto;
 using Xfrmd.Linux;
+using Xfrmd.Linux.Bpf;
 using Xfrmd.Linux.Seccomp;
 using Xfrmd.Linux.Sockets;
 
@@ -35,7 +36,7 @@ internal static class DoctorCommand
             Tun(), Seccomp(), NetAdmin(), NetRaw(),
             Capability("CAP_SYS_ADMIN", CapSysAdmin, DoctorCheck.Warning, "without it only programs in the daemon's own network namespace are served"),
             Capability("CAP_SYS_PTRACE", CapSysPtrace, DoctorCheck.Warning, "needed where a container's seccomp profile refuses pidfd_getfd; else ESP in UDP is received by a raw socket, more slowly: --cap-add SYS_PTRACE"),
-            RawSocket(), Netfilter(), Cryptography(), ReversePath(), PathMtu(), KernelXfrm(), KernelEsp(), PfKey(), ModuleRules(), Ports(serves), Ptrace(), Ip(), Daemon(socket, serves),
+            RawSocket(), Netfilter(), Ebpf(), Cryptography(), ReversePath(), PathMtu(), KernelXfrm(), KernelEsp(), PfKey(), ModuleRules(), Ports(serves), Ptrace(), Ip(), Daemon(socket, serves),
         ];
         if (json)
         {
@@ -123,6 +124,15 @@ internal static class DoctorCommand
                 ? new DoctorCheck(name, DoctorCheck.Ok, "NETLINK_NETFILTER opens; only root may ask it more")
                 : new DoctorCheck(name, DoctorCheck.Failure, failure.Message, fix);
         }
+    }
+
+    private static DoctorCheck Ebpf()
+    {
+        const string name = "eBPF";
+        return BpfSupport.Obstacle() is { } obstacle
+            ? new DoctorCheck(name, DoctorCheck.Warning, obstacle,
+                "Linux 6.6 and CAP_BPF (or CAP_SYS_ADMIN): without it raw ESP costs more, and what comes out of a tunnel has no mark (set_mark_in) for firewall rules and routing")
+            : new DoctorCheck(name, DoctorCheck.Ok, "programs can be loaded");
     }
 
     private static DoctorCheck Cryptography() => new("cryptography", DoctorCheck.Ok, CryptoLibraries.InUse,

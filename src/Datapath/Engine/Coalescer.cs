@@ -8,7 +8,7 @@ namespace Xfrmd.Datapath.Engine;
 
 /// <summary>
 /// Joins consecutive packets of a flow into large ones before they are written to the host, without copying: TCP segments in order and UDP
-/// datagrams of one size, as <c>tcp_gro_receive</c> and <c>udp_gro_receive</c> do. Packets of one flow stay in order. What was added lies in
+/// datagrams of one size, as <c>tcp_gro_receive</c> and <c>udp_gro_receive</c> do. Packets of one flow stay in order, and those of two marks apart. What was added lies in
 /// the caller's buffers until <see cref="Flush"/>. One per worker.
 /// </summary>
 public sealed class Coalescer(ITunPort port)
@@ -105,7 +105,7 @@ public sealed class Coalescer(ITunPort port)
     {
         ref readonly Segment first = ref flow.Shape;
         ReadOnlySpan<byte> head = flow.Parts[0].Span;
-        if (flow.IsComplete || next.Header != first.Header || next.Transport != first.Transport || next.Payload > first.Payload
+        if (flow.IsComplete || flow.Mark != packet.Mark || next.Header != first.Header || next.Transport != first.Transport || next.Payload > first.Payload
             || flow.Count == MaxSegments || flow.Total + next.Payload > MaxTotal || !SameNetwork(head, bytes, next, flow.Count))
         {
             return false;
@@ -162,6 +162,7 @@ public sealed class Coalescer(ITunPort port)
         }
         flow.Shape = segment;
         flow.Parts[0] = new PacketPart(packet.Buffer, packet.Offset, segment.Header + segment.Payload);
+        flow.Mark = packet.Mark;
         flow.Count = 1;
         flow.Total = segment.Header + segment.Payload;
         flow.LastFlags = 0;
@@ -185,7 +186,7 @@ public sealed class Coalescer(ITunPort port)
         {
             CompleteHeader(flow, ref vnet);
         }
-        Write(vnet, flow.Parts.AsSpan(0, flow.Count));
+        Write(vnet, flow.Parts.AsSpan(0, flow.Count), flow.Mark);
         flow.Count = 0;
         _open--;
     }
@@ -246,12 +247,12 @@ public sealed class Coalescer(ITunPort port)
         VnetHeader vnet = default;
         vnet.Flags = verified ? VnetHeader.DataValid : (byte)0;
         PacketPart part = new(packet.Buffer, packet.Offset, packet.Length);
-        Write(vnet, new ReadOnlySpan<PacketPart>(in part));
+        Write(vnet, new ReadOnlySpan<PacketPart>(in part), packet.Mark);
     }
 
-    private void Write(in VnetHeader vnet, ReadOnlySpan<PacketPart> parts)
+    private void Write(in VnetHeader vnet, ReadOnlySpan<PacketPart> parts, uint mark)
     {
-        if (port.Write(vnet, parts) != 0)
+        if (port.Write(vnet, parts, mark) != 0)
         {
             Refused++;
         }
@@ -262,6 +263,7 @@ public sealed class Coalescer(ITunPort port)
     {
         public readonly PacketPart[] Parts = new PacketPart[MaxSegments];
         public Segment Shape;
+        public uint Mark;
         public int Count;
         public int Total;
         public uint NextSequence;

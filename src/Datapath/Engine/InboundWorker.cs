@@ -91,7 +91,7 @@ public sealed class InboundWorker : IDisposable
         {
             _datagrams++;
             int length = Math.Min(segmentSize, slot.Length - at), offset = slot.Offset + at;
-            PacketSlot part = inPlace ? new(slot.Buffer, offset, length, offset, offset + length) { Mark = slot.Mark } : Copy(slot.Span.Slice(at, length)) with { Mark = slot.Mark };
+            PacketSlot part = inPlace ? new(slot.Buffer, offset, length, offset, offset + length) { Mark = slot.Mark } : Copy(slot.Span.Slice(at, length), slot.Mark);
             Accept(ref part, arrival, now);
         }
     }
@@ -100,7 +100,7 @@ public sealed class InboundWorker : IDisposable
         EspView.TryParse(slot.Span, out EspView esp)
         && _space.Sad.Lookup(slot.Mark, arrival.Daddr, Be32.From(esp.Spi), arrival.Proto, arrival.Family) is { Mode: XfrmMode.Tunnel };
 
-    private PacketSlot Copy(ReadOnlySpan<byte> datagram)
+    private PacketSlot Copy(ReadOnlySpan<byte> datagram, uint mark)
     {
         int size = PacketSlot.Headroom + datagram.Length + PacketSlot.Tailroom;
         _copies ??= PinnedArray.Create(CopySize * 4);
@@ -108,7 +108,7 @@ public sealed class InboundWorker : IDisposable
         {
             Flush();
         }
-        PacketSlot copy = new(_copies, _copiesUsed + PacketSlot.Headroom, datagram.Length, _copiesUsed, _copiesUsed + size);
+        PacketSlot copy = new(_copies, _copiesUsed + PacketSlot.Headroom, datagram.Length, _copiesUsed, _copiesUsed + size) { Mark = mark };
         datagram.CopyTo(copy.Span);
         _copiesUsed += size;
         return copy;
@@ -136,7 +136,7 @@ public sealed class InboundWorker : IDisposable
         }
         if (result.Deliver)
         {
-            (result.IfId == 0 ? _main : CoalescerFor(result.IfId)).Add(_inbound.IsTransient(slot) ? Copy(slot.Span) : slot);
+            (result.IfId == 0 ? _main : CoalescerFor(result.IfId)).Add(_inbound.IsTransient(slot) ? Copy(slot.Span, slot.Mark) : slot);
         }
         else if (_inbound.HasIptfs)
         {
@@ -179,7 +179,7 @@ public sealed class InboundWorker : IDisposable
             {
                 _tap.Delivered(packet, _inbound.Path);
             }
-            PacketSlot copy = Copy(packet);
+            PacketSlot copy = Copy(packet, _inbound.IptfsMark);
             (result.IfId == 0 ? _main : CoalescerFor(result.IfId)).Add(copy);
         }
     }

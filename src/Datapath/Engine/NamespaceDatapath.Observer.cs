@@ -14,17 +14,10 @@ public sealed partial class NamespaceDatapath
     private Action<uint>? _inboundForget;
     private readonly Dictionary<uint, int> _mtus = [];
     private readonly HashSet<ushort> _plainTunnels = [];
-    private bool _readsMarks;
     private readonly List<SecurityAssociation> _departed = [];
     private bool _sweeping;
 
-    public void PolicyInserted(Policy policy, Policy? replaced)
-    {
-        if (TryStart() && policy.Direction != PolicyDirection.Out && policy.Mark.M != 0)
-        {
-            ReadMarks();
-        }
-    }
+    public void PolicyInserted(Policy policy, Policy? replaced) => TryStart();
 
     public void PoliciesRemoved(IReadOnlyList<Policy> policies)
     {
@@ -48,10 +41,6 @@ public sealed partial class NamespaceDatapath
             if (sa.NatKeepaliveInterval != 0)
             {
                 SendKeepalives();
-            }
-            if (sa.Mark.M != 0)
-            {
-                ReadMarks();
             }
             if (sa is { Id.Proto: IpProtocol.Comp, Mode: XfrmMode.Tunnel } && sa.Direction != SaDirection.Out)
             {
@@ -86,29 +75,7 @@ public sealed partial class NamespaceDatapath
     private void AddPorts(WorkerThread thread, List<RawArrivalPort> ports)
     {
         _resources.AddRange(ports);
-        if (_readsMarks)
-        {
-            ports.ForEach(p => PacketSockets.TryReceiveMarks(p.Socket));
-        }
         thread.Post(() => ports.ForEach(p => _ports!.Add(p.Socket, p)));
-    }
-
-    /// <summary>From the first SA or policy on that looks at marks, each packet tells the one that netfilter gave it. Under the namespace's gate.</summary>
-    private void ReadMarks()
-    {
-        if (_readsMarks)
-        {
-            return;
-        }
-        _readsMarks = true;
-        foreach (RawArrivalPort port in _resources.OfType<RawArrivalPort>())
-        {
-            _ = PacketSockets.TryReceiveMarks(port.Socket);
-        }
-        foreach (UdpEncapSockets.Entry entry in _udpSockets.Snapshot)
-        {
-            _ = PacketSockets.TryReceiveMarks(entry.Socket);
-        }
     }
 
     /// <summary>

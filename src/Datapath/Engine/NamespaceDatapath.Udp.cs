@@ -41,10 +41,6 @@ public sealed partial class NamespaceDatapath
             SocketAddresses.TryRead(bound, out ReadOnlySpan<byte> address, out ushort port);
             ushort family = address.Length == 4 ? AddressFamily.Inet : AddressFamily.Inet6;
             UdpEncapSockets.Entry entry = new(address.ToArray(), port, socket, ownerInode);
-            if (_readsMarks)
-            {
-                _ = PacketSockets.TryReceiveMarks(socket);
-            }
             UdpArrivalPort arrivals = new(socket, family, port);
             _udpSockets.Add(entry);
             thread.Post(() => _ports!.Add(socket, arrivals));

@@ -143,10 +143,6 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         {
             SendKeepalives();
         }
-        if (_space.Sad.All.Any(sa => sa.Mark.M != 0) || _space.Spd.Ordered(PolicyDirection.In).Concat(_space.Spd.Ordered(PolicyDirection.Fwd)).Any(p => p.Mark.M != 0))
-        {
-            ReadMarks();
-        }
         foreach (SecurityAssociation sa in _space.Sad.All.Where(sa => sa.IsInternalTunnel))
         {
             ReceivePlainTunnels(sa.Family);
@@ -259,7 +255,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
     private TunPort TunForInbound(uint ifId)
     {
         SteeringDevice device = Array.Find(_devices, d => d.IfId == ifId) ?? _devices[0];
-        return new TunPort(new TunQueue(device.Tun.Queues[0]));
+        return new TunPort(new TunQueue(device.Tun.Queues[0]), device.Marker);
     }
 
     private void AddDevice(SteeringDevice device)
@@ -271,7 +267,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         CaptureTap tap = Captures.AddTap();
         RoutePaths paths = new(sockets.Query, BypassMark, _echoes, _learnedMtus, _local!);
         WirePort wire = new(sockets.V4, sockets.V6, _udpSockets, _options.Steering.Marks, tap, sockets.Direct);
-        OutboundWorker worker = new(_space, new TunPort(queue), wire, paths, _identifiers, traits, number, tap, sockets.Host);
+        OutboundWorker worker = new(_space, new TunPort(queue, device.Marker), wire, paths, _identifiers, traits, number, tap, sockets.Host);
         // The first device is the ordinary one. The inbound worker joins in with that alone: another (of an if_id, or of a policy's mark) has a worker of its own.
         bool ordinary = _devices.Length == 0;
         OutboundTurn turn = new(worker, queue.Handle, mayJoin: ordinary);
@@ -356,7 +352,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         _workers = [];
         (_space.SendKeepalive, _sendsKeepalives) = (Unsent, false);
         _inboundThread = null;
-        _readsMarks = _watchesPort = false;
+        _watchesPort = false;
         _direct?.Dispose();
         _direct = null;
         _plainTunnels.Clear();

@@ -131,7 +131,7 @@ public sealed partial class OutboundWorker
         else if (length > 0)
         {
             PacketPart part = new(_icmp, 0, length);
-            _tun.Write(default, new ReadOnlySpan<PacketPart>(in part));
+            _tun.Write(default, new ReadOnlySpan<PacketPart>(in part), mark: 0);
         }
         return length > 0;
     }

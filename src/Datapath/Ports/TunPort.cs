@@ -4,7 +4,9 @@ using Xfrmd.Linux.Packets;
 namespace Xfrmd.Datapath.Ports;
 
 /// <summary>One queue of a TUN device. Each of the two directions belongs to one thread.</summary>
-public sealed class TunPort(TunQueue queue) : ITunPort
+/// <param name="queue">The queue.</param>
+/// <param name="marker">The device's; null: what is written has no mark.</param>
+public sealed class TunPort(TunQueue queue, TunMark? marker = null) : ITunPort
 {
     private const int MaxParts = 128;
     private readonly byte[] _header = PinnedArray.Create(VnetHeader.Size);
@@ -14,7 +16,7 @@ public sealed class TunPort(TunQueue queue) : ITunPort
 
     public int Read(byte[] pinned, int offset, int length) => queue.Read(pinned, offset, length);
 
-    public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts)
+    public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts, uint mark)
     {
         MemoryMarshal.Write(_header, in header);
         _gather.Clear();
@@ -23,6 +25,6 @@ public sealed class TunPort(TunQueue queue) : ITunPort
         {
             _gather.Add(part.Buffer, part.Offset, part.Length);
         }
-        return queue.Write(_gather);
+        return marker is null ? queue.Write(_gather) : marker.Write(queue, _gather, mark);
     }
 }

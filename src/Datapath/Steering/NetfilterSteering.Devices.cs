@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Xfrmd.Kernel;
 using Xfrmd.Linux;
+using Xfrmd.Linux.Packets;
 using Xfrmd.Linux.Process;
 
 namespace Xfrmd.Datapath.Steering;
@@ -59,8 +60,17 @@ public sealed partial class NetfilterSteering
             Mtu = deviceClass < 0 ? _options.Tun.Mtu : MaxMtu,
             FirstIndex = users ? 0 : (int)_options.RoutingTable * IndexesPerTable,
         };
-        TunDevice tun = NetworkNamespace.Run(_netns, () => TunDevice.Create(options, _routes));
-        return new SteeringDevice(tun, ifId, mark, outputInterface, deviceClass) { Sockets = sockets };
+        string? obstacle = null;
+        (TunDevice tun, TunMark? marker) = NetworkNamespace.Run(_netns, () =>
+        {
+            TunDevice made = TunDevice.Create(options, _routes);
+            return (made, TunMark.TryAttach(made.Ifindex, out obstacle));
+        });
+        if (obstacle is not null)
+        {
+            _logger.CannotGiveMarks(tun.Name, obstacle);
+        }
+        return new SteeringDevice(tun, ifId, mark, outputInterface, deviceClass) { Sockets = sockets, Marker = marker };
     }
 
     /// <summary>A device comes up when the rules know it; until then its table refuses.</summary>

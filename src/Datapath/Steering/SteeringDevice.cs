@@ -1,5 +1,6 @@
 using Xfrmd.Kernel;
 using Xfrmd.Linux;
+using Xfrmd.Linux.Packets;
 
 namespace Xfrmd.Datapath.Steering;
 
@@ -10,6 +11,9 @@ namespace Xfrmd.Datapath.Steering;
 public sealed class SteeringDevice(TunDevice tun, uint ifId, XfrmMark mark, int outputInterface, int deviceClass) : IDisposable
 {
     public TunDevice Tun { get; } = tun;
+
+    /// <summary>Gives what is written to it a mark; null: nothing can.</summary>
+    public TunMark? Marker { get; init; }
 
     public uint IfId { get; } = ifId;
 
@@ -27,5 +31,9 @@ public sealed class SteeringDevice(TunDevice tun, uint ifId, XfrmMark mark, int 
     /// <summary>A program made it (<c>ip link add … type xfrm</c>): whether it is up, and how long it lives, is the program's business.</summary>
     public bool IsUsers { get; set; }
 
-    public void Dispose() => Tun.Dispose();
+    public void Dispose()
+    {
+        Marker?.Dispose();
+        Tun.Dispose();
+    }
 }

@@ -19,4 +19,7 @@ internal static partial class SteeringLog
 
     [LoggerMessage(EventId = 3204, Level = LogLevel.Information, Message = "Steering: removed {Count} rules and routes that an earlier run had left")]
     public static partial void LeftoversRemoved(this ILogger logger, int count);
+
+    [LoggerMessage(EventId = 3205, Level = LogLevel.Debug, Message = "What comes out of {Device} has no mark of its SA or of netfilter: {Reason}")]
+    public static partial void CannotGiveMarks(this ILogger logger, string device, string reason);
 }

@@ -24,6 +24,7 @@ public static class PacketSockets
     public static SafeFileHandle OpenRawReceiver(ushort family, byte protocol, uint mark, int receiveBuffer)
     {
         SafeFileHandle socket = Open(family, SOCK_RAW, protocol, mark, receiveBuffer, 0);
+        RequestMarks(socket);
         if (family == SocketAddresses.AF_INET6)
         {
             RequestInfo(socket, family);
@@ -106,6 +107,7 @@ public static class PacketSockets
                 Require(socket, IPPROTO_IPV6, IPV6_V6ONLY, SocketOptions.TryGetInt(owner, IPPROTO_IPV6, IPV6_V6ONLY) ?? 1);
             }
             RequestInfo(socket, family);
+            RequestMarks(socket);
             SetHeaderDefaults(socket, family);
             _ = SocketOptions.TrySetInt(socket, SOL_UDP, UDP_GRO, 1);
             if (!TryBind(socket, address[..length]) || !TryAttach(socket, SO_ATTACH_REUSEPORT_CBPF, EspSelector()))
@@ -129,6 +131,7 @@ public static class PacketSockets
     public static SafeFileHandle OpenRawUdpReceiver(ushort family, ushort port, uint mark, int receiveBuffer)
     {
         SafeFileHandle socket = Open(family, SOCK_RAW, IPPROTO_UDP, mark, receiveBuffer, 0);
+        RequestMarks(socket);
         if (family == SocketAddresses.AF_INET6)
         {
             RequestInfo(socket, family);
@@ -144,9 +147,6 @@ public static class PacketSockets
 
     /// <summary>TTL and hop limit of what is sent by a socket of <see cref="TryShareUdpPort"/>, unless a message has its own.</summary>
     public const int DefaultHopLimit = 64;
-
-    /// <summary>From now on each message brings its packet's mark (SO_RCVMARK, Linux 5.19). False: this kernel cannot.</summary>
-    public static bool TryReceiveMarks(SafeFileHandle socket) => SocketOptions.TrySetInt(socket, SOL_SOCKET, SO_RCVMARK, 1);
 
     /// <summary>SO_MARK.</summary>
     public static bool TrySetMark(SafeFileHandle socket, uint mark) => SocketOptions.TrySetInt(socket, SOL_SOCKET, SO_MARK, (int)mark);
@@ -249,6 +249,9 @@ public static class PacketSockets
         Require(socket, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
         Require(socket, IPPROTO_IPV6, IPV6_FLOWINFO, 1);
     }
+
+    /// <summary>Each message brings its packet's mark, from Linux 5.19 on.</summary>
+    private static void RequestMarks(SafeFileHandle socket) => _ = SocketOptions.TrySetInt(socket, SOL_SOCKET, SO_RCVMARK, 1);
 
     /// <summary>What a message says of its header is all that is in it: the default hop limit (ip_default_ttl is the host's own) and no flow label.</summary>
     private static void SetHeaderDefaults(SafeFileHandle socket, ushort family)

@@ -118,7 +118,18 @@ public class CoalescerTests
         return (packet[0], network == 20 ? packet[9] : packet[6], packet[network + 1]);
     }
 
-    private void Give(IEnumerable<byte[]> packets)
+    [Fact]
+    public void What_has_another_mark_is_not_joined_and_keeps_it()
+    {
+        uint[] marks = [5, 5, 0, 0, 9];
+        List<byte[]> sent = [.. marks.Select((_, i) => Packets.Tcp("10.1.0.1", "10.2.0.1", (uint)(1 + (i * 100)), Packets.Payload(100, i), id: (ushort)(i + 9)))];
+        Give(sent, marks);
+
+        Assert.Equal([5, 0, 9], _tun.Marks);
+        AssertSame(sent, [.. _tun.Written.SelectMany(w => Packets.Segments(w.Header, w.Packet))]);
+    }
+
+    private void Give(IEnumerable<byte[]> packets, uint[]? marks = null)
     {
         List<byte[]> held = [];   // the port knows addresses only
         foreach (byte[] packet in packets)
@@ -126,7 +137,7 @@ public class CoalescerTests
             byte[] pinned = PinnedArray.Create(packet.Length);
             held.Add(pinned);
             packet.CopyTo(pinned, 0);
-            _coalescer.Add(new PacketSlot(pinned, 0, packet.Length, 0, packet.Length));
+            _coalescer.Add(new PacketSlot(pinned, 0, packet.Length, 0, packet.Length) { Mark = marks?[held.Count - 1] ?? 0 });
         }
         _coalescer.Flush();
         GC.KeepAlive(held);

@@ -12,6 +12,9 @@ internal sealed class MemoryTun : ITunPort
     /// <summary>What was written, with each packet's header; not kept where <see cref="Discards"/>.</summary>
     public List<(VnetHeader Header, byte[] Packet)> Written { get; } = [];
 
+    /// <summary>The marks of what was written.</summary>
+    public List<uint> Marks { get; } = [];
+
     public bool Discards { get; set; }
 
     public long WrittenPackets { get; private set; }
@@ -45,7 +48,7 @@ internal sealed class MemoryTun : ITunPort
         return packet.Length;
     }
 
-    public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts)
+    public int Write(in VnetHeader header, ReadOnlySpan<PacketPart> parts, uint mark)
     {
         WrittenPackets++;
         if (Discards)
@@ -65,6 +68,7 @@ internal sealed class MemoryTun : ITunPort
             at += part.Length;
         }
         Written.Add((header, packet));
+        Marks.Add(mark);
         return 0;
     }
 }
