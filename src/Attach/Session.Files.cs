@@ -49,7 +49,7 @@ internal sealed partial class Session
             return Answer.Continue;
         }
         XfrmNamespace space = _context.Namespaces.Find(network);
-        _spaces.Add(space);
+        Note(space);
         _context.Writers.TakeAll();
         if (((int)flags & AccessMode) is WriteOnly or ReadWrite)
         {

@@ -49,7 +49,7 @@ internal sealed partial class Session
         {
             return Errno.EINTR;
         }
-        _spaces.Add(socket.Space);
+        Note(socket.Space);
         if (Perform(socket.Space, request) is not { } substitute)
         {
             return Answer.Continue;
@@ -137,7 +137,7 @@ internal sealed partial class Session
             return null;
         }
         using OrdinarySocket socket = found;
-        _spaces.Add(socket.Space);
+        Note(socket.Space);
         if (socket.File is null || socket.Domain != SocketAbi.AfNetlink || socket.Protocol != SocketAbi.NetlinkRoute)
         {
             return null;

@@ -245,7 +245,7 @@ internal sealed partial class Session
         {
             return Errno.EFAULT;
         }
-        _spaces.Add(socket.Space);
+        Note(socket.Space);
         Errno errno = _context.Hooks.SetUdpEncap(socket.Space, socket.TakeFile(), socket.Inode, name, value);
         if (errno == Errno.None && name == SocketAbi.UdpEncap)
         {
@@ -282,7 +282,7 @@ internal sealed partial class Session
         {
             return Errno.EFAULT;
         }
-        _spaces.Add(socket.Space);
+        Note(socket.Space);
         return _context.Hooks.SetSocketPolicy(socket.Space, socket.TakeFile(), socket.Inode, level, name, value);
     }
 

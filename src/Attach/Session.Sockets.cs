@@ -84,7 +84,7 @@ internal sealed partial class Session
             return null;
         }
         XfrmNamespace space = _context.Namespaces.Find(handle);
-        _spaces.Add(space);
+        Note(space);
         return _network = new Network(space.Inode, space, UserNamespaces.Of(handle));
     }
 
@@ -181,7 +181,7 @@ internal sealed partial class Session
         {
             return;
         }
-        _spaces.Add(socket.Space);
+        Note(socket.Space);
         _context.Hooks.BeforeBind(socket.Space, socket.Inode, address);
     }
 

@@ -40,7 +40,7 @@ internal sealed partial class Session : IDisposable
         {
             if (first is not null)
             {
-                _spaces.Add(_context.Namespaces.Find(first));
+                Note(_context.Namespaces.Find(first));
             }
         }
         while (_listener.Receive(out SeccompNotification call))
@@ -71,6 +71,15 @@ internal sealed partial class Session : IDisposable
     {
         ForgetThreads();
         _listener.Dispose();
+    }
+
+    /// <summary>The programs use a namespace. Those that have ended are forgotten: a tree of programs may make thousands.</summary>
+    private void Note(XfrmNamespace space)
+    {
+        if (_spaces.Add(space))
+        {
+            _spaces.RemoveWhere(static s => s.IsEnded);
+        }
     }
 
     private Answer Dispatch(in SeccompNotification call) => call.Data.Number switch

@@ -38,6 +38,9 @@ public sealed class XfrmNamespace : IDisposable
 
     public ulong Inode { get; }
 
+    /// <summary>It is disposed, and nobody will ask it again.</summary>
+    public bool IsEnded => _disposed;
+
     public TimeProvider Time { get; }
 
     /// <summary><c>xfrm_cfg_mutex</c>: control operations of the namespace run one after the other under it. The packet path never takes it.</summary>

@@ -11,6 +11,9 @@ public sealed class CountingNamespaces : INamespaceProvider
 
     public Journal Released { get; } = new();
 
+    /// <summary>A namespace ends with its last socket.</summary>
+    public bool EndsDeserted { get; set; }
+
     public IReadOnlyCollection<XfrmNamespace> All => [.. _spaces.Values];
 
     public XfrmNamespace Open(ulong inode, SafeFileHandle handle)
@@ -22,5 +25,12 @@ public sealed class CountingNamespaces : INamespaceProvider
 
     public bool TryReopen(XfrmNamespace space) => _spaces.GetValueOrDefault(space.Inode) == space;
 
-    public void LastSocketClosed(XfrmNamespace space) => Released.Add(space.Inode.ToString());
+    public void LastSocketClosed(XfrmNamespace space)
+    {
+        if (EndsDeserted && _spaces.TryRemove(space.Inode, out _))
+        {
+            space.Dispose();
+        }
+        Released.Add(space.Inode.ToString());
+    }
 }

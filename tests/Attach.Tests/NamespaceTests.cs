@@ -22,6 +22,23 @@ public sealed class NamespaceTests : DaemonFixture
     }
 
     [Fact]
+    public void Namespaces_that_have_ended_are_forgotten_before_the_program_ends()
+    {
+        Daemon.Namespaces.EndsDeserted = true;
+        Client.Python(Daemon.Path, ["unshare", "-n"], """
+            import time
+            libc = ctypes.CDLL(None, use_errno=True)
+            for i in range(20):
+                s = nl(); s.send(b'abc'); assert s.recv(9) == b'ABC'; s.close()
+                assert libc.unshare(0x40000000) == 0
+            time.sleep(1)
+            s = nl(); s.send(b'abc'); assert s.recv(9) == b'ABC'
+            """);
+        Daemon.Hooks.Journal.WaitFor(static line => line.StartsWith("end", StringComparison.Ordinal));
+        Assert.Single(Daemon.Hooks.Journal.Lines, static line => line.StartsWith("end", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_thread_that_changes_its_namespace_makes_sockets_there() => Python("""
         libc = ctypes.CDLL(None, use_errno=True); seen = []
         def work():

@@ -351,7 +351,9 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         }
         _workers = [];
         (_space.SendKeepalive, _sendsKeepalives) = (Unsent, false);
-        _inboundThread = null;
+        (_inboundThread, _ports, _inboundSweep, _inboundForget, _ordinary) = (null, null, null, null, default);
+        (_query, _paths, _local) = (null, null, null);
+        _space.SourceAddressFor = static (_, _, _) => null;
         _watchesPort = false;
         _direct?.Dispose();
         _direct = null;
@@ -375,5 +377,6 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
         _covered.Clear();
         _devices = [];
         _outboundThreads.Clear();
+        (_outboundSweeps, _sweeping) = (_outboundSweeps.Clear(), false);
     }
 }
