@@ -44,6 +44,8 @@ public static class SaInitializer
             IpProtocol.Esp when typed => InitializeEsp(sa),
             IpProtocol.Ah when typed => InitializeAh(sa),
             IpProtocol.Comp when typed => InitializeComp(sa),
+            IpProtocol.IpIp when sa.Family == AddressFamily.Inet => InitializeTunnel(sa),
+            IpProtocol.Ipv6 when sa.Family == AddressFamily.Inet6 => InitializeTunnel(sa),
             IpProtocol.Routing or IpProtocol.DstOpts when sa.Family == AddressFamily.Inet6 => InitializeMobility(sa),
             _ => Outcome.Reject(Errno.EPROTONOSUPPORT, "Requested type not found"),
         };
@@ -138,6 +140,9 @@ public static class SaInitializer
         }
         return sa.Encap is null ? Outcome.Ok : Outcome.Reject(Errno.EINVAL, "IPComp is not compatible with encapsulation");
     }
+
+    // ipip_init_state, xfrm6_tunnel_init_state: of the SAs beside those of IPComp, which MIGRATE alone makes anew.
+    private static Outcome InitializeTunnel(SecurityAssociation sa) => sa.Mode == XfrmMode.Tunnel && sa.Encap is null ? Outcome.Ok : Errno.EINVAL;
 
     // mip6_destopt_init_state, mip6_rthdr_init_state
     private static Outcome InitializeMobility(SecurityAssociation sa)

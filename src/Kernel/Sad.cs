@@ -148,23 +148,20 @@ public sealed partial class Sad
         present.Lifetime = sa.Lifetime;
         present.IsDying = false;
         _space.Timers.Arm(present, seconds: 1);
-        if (present.UseTime != 0)
+        // Both are told before the update is: a soft limit at once, a hard one by a timer, which fires as soon as the SA's lock is given back.
+        ExpiryVerdict expiry = present.UseTime != 0 ? present.CheckExpiry(_space.WallSeconds) : ExpiryVerdict.Alive;
+        if (expiry == ExpiryVerdict.Soft)
         {
-            switch (present.CheckExpiry(_space.WallSeconds))
-            {
-                // Told before the update is: the timer of a hard limit fires as soon as the SA's lock is given back.
-                case ExpiryVerdict.Soft:
-                    _space.ExpireNow(present, hard: false);
-                    break;
-                case ExpiryVerdict.Hard:
-                    _space.ExpireNow(present, hard: true);
-                    break;
-            }
+            _space.ExpireNow(present, hard: false);
         }
         if (sa.SetMark.IsSet || sa.IfId != 0)
         {
             present.SetMark = sa.SetMark.IsSet ? sa.SetMark : present.SetMark;
             present.IfId = sa.IfId != 0 ? sa.IfId : present.IfId;
+        }
+        if (expiry == ExpiryVerdict.Hard)
+        {
+            _space.ExpireNow(present, hard: true);
         }
         sa.State = SaState.Dead;
         _space.BumpGeneration();
