@@ -123,6 +123,37 @@ public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
         });
     }
 
+    [Fact]
+    public void What_a_policy_covers_by_its_translated_source_alone_is_protected_and_never_passes_in_clear()
+    {
+        using CharonPair pair = new();
+        Play(pair.Net.Lab, () =>
+        {
+            Host gateway = pair.Net.Left;
+            Command.Run(gateway.Inside([Toolbox.Find("nft"), "-f", "-"]), $$"""
+                table ip nat { chain post { type nat hook postrouting priority 100; ip saddr {{Gateways.LeftHostAddress}} oifname "wan" snat to {{Gateways.LeftLan}}; }; }
+
+                """).OrFail();
+            pair.Load(Gateways.LeftAddress, Gateways.RightAddress, string.Empty, ("own", Gateways.LeftLan + "/32", Gateways.RightNet, string.Empty));
+            pair.Left.Initiate("own");
+            Wiretap tap = pair.Net.Watch();
+            pair.Net.LeftHost.PingsThrough(Gateways.RightHostAddress);
+            pair.Net.LeftHost.PingsThrough(Gateways.RightHostAddress, size: 4000);
+            gateway.PingsThrough(Gateways.RightHostAddress, from: Gateways.LeftLan);
+            Iperf.Tcp(pair.Net.LeftHost, pair.Net.RightHost, Gateways.RightHostAddress, "5M");
+            Iperf.Tcp(pair.Net.LeftHost, pair.Net.RightHost, Gateways.RightHostAddress, "5M", "-R");
+            tap.Stop().AssertRawEsp(1000).AssertNothingClear(Covered);
+
+            tap = pair.Net.Watch();
+            BackgroundProcess flood = pair.Net.LeftHost.Start("ping", Toolbox.Find("ping"), "-n", "-i", "0.002", "-c", "1500", Gateways.RightHostAddress);
+            Wait.Seconds(1);
+            pair.LeftDaemon.Process.Stop("KILL");
+            flood.WaitForExit(TimeSpan.FromSeconds(60));
+            pair.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
+            tap.Stop().AssertNothingClear(Covered);
+        });
+    }
+
     private static void CarriesAll(CharonPair pair)
     {
         Wiretap tap = pair.Net.Watch();

@@ -66,6 +66,9 @@ public sealed partial class DirectPaths : IDisposable
         _thread.Start();
     }
 
+    /// <summary>Whether a program of our own looks at what leaves by a link.</summary>
+    public Func<int, bool> HasOwnProgram { get; set; } = static _ => false;
+
     /// <summary>What holds, unless something has changed since.</summary>
     public DirectSnapshot Snapshot => _snapshot;
 
@@ -202,7 +205,7 @@ public sealed partial class DirectPaths : IDisposable
     private int[] FrameLinks(ForeignHooks hooks) =>
         _frameLinks.Count == 0 || (hooks & (ForeignHooks.Egress | ForeignHooks.Unknown)) != 0 || NetworkSurvey.HasLinkReaders(OurLinkReaders())
             ? []
-            : [.. _frameLinks.Where(static ifindex => !NetworkSurvey.HasEgressPrograms(ifindex))];
+            : [.. _frameLinks.Where(ifindex => !NetworkSurvey.HasEgressPrograms(ifindex, HasOwnProgram(ifindex) ? 1 : 0))];
 
     private void OfferFrames(List<(DirectSender Sender, int Ifindex)> wants, IReadOnlyCollection<DirectRoute> routes)
     {

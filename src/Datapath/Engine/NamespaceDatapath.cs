@@ -129,6 +129,10 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
             _direct = new DirectPaths(_netns, BypassMark, _options.SendBuffer, _options.Steering.TableName, _logger);
         }
         _steering = NetfilterSteering.Start(_netns, _space.Spd, _options.Steering, _logger);
+        if (_direct is not null)
+        {
+            _direct.HasOwnProgram = _steering.Redirects;
+        }
         _space.Observers.Add(_steering);
         _space.Statistics.Beneath = ReadSteeringCounters;
         _space.Drops.SetBeneath(_steering.OpenDrops);
@@ -175,6 +179,7 @@ public sealed partial class NamespaceDatapath : IDatabaseObserver, IDisposable
                 {
                     local.Refresh();
                     SteeringDevice[] devices = _devices;
+                    _steering?.LinksChanged();
                     forwarding.Refresh(devices.FirstOrDefault(static d => d.IfId == 0)?.Tun.Ifindex ?? 0, [.. devices.Select(static d => d.Tun.Ifindex)]);
                 }
             },

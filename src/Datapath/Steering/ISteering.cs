@@ -38,6 +38,9 @@ public interface ISteering : IDatabaseObserver, IDisposable
     /// <summary>Changes the MTU of the device of an if_id, whose user routes traffic into it.</summary>
     void SetMtu(uint ifId, int mtu);
 
+    /// <summary>Links have come or gone, or begun or ceased to forward.</summary>
+    void LinksChanged();
+
     /// <summary>Packets that were dropped on the way into or past the TUN, by the counter of /proc/net/xfrm_stat that Linux would count them in.</summary>
     IReadOnlyDictionary<XfrmCounter, long> ReadCounters();
 

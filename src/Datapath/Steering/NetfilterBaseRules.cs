@@ -12,17 +12,19 @@ namespace Xfrmd.Datapath.Steering;
 /// ingress (before anything that looks at marks) takes our bits from arriving packets and gives those that come out of a TUN the mark under
 /// which the reverse path leads back there (rp_filter, nftables' fib); forwarded, prerouting and output sit behind destination NAT, as the policy
 /// lookup of Linux does: forwarded and input drop plaintext that should have been protected, prerouting and output mark what an out policy covers, a socket's own
-/// before all others; forward takes our bits from what leaves a TUN and goes on in clear; the guard drops
-/// what is marked and yet about to leave by another interface than a TUN, whoever changed the routing, and what would enter a TUN unmarked
+/// before all others; forward takes our bits from what leaves a TUN and goes on in clear; translated, behind
+/// source NAT, marks what has been forwarded and what an out policy covers by the source that it has now; the guard drops
+/// what is marked and yet about to leave by another interface than a TUN, whoever changed the routing (unless it was forwarded and <see cref="Linux.Packets.MarkRedirect"/> takes it into one there), and what would enter a TUN unmarked
 /// (the multicast reports of IPv6).
 /// </remarks>
 internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks marks, ushort logGroup)
 {
-    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec";
+    public const string Devices = "devices", SteeringDevices = "steering-devices", BypassPorts = "bypass-ports", IpsecSet = "ipsec", Redirecting = "redirecting";
     public const string Ingress = "ingress", SocketsOut = "sockets-out", SocketsIn = "sockets-in";
-    private const int RawBefore = -301, BehindDestinationNat = -99, BehindForwarded = -98, ForwardFirst = -300, InputLast = 200, PostroutingLast = 301;
+    private const int RawBefore = -301, BehindDestinationNat = -99, BehindForwarded = -98, ForwardFirst = -300, InputLast = 200, BehindSourceNat = 101, PostroutingLast = 301;
     private const uint LoopbackIndex = 1;   // in every network namespace
     private const uint RtnUnicast = 1;
+    private const byte PacketHost = 0;   // PACKET_HOST: ip_forward takes no other
     private const int UdpDestinationOffset = 2;
     private const byte NeighbourFirst = 133, NeighbourLast = 137, FragmentHeader = 44;
     private const int FragmentOffsetAt = 2;
@@ -77,6 +79,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         WriteOutput();
         WriteInput();
         WriteForward();
+        WriteTranslated();
         WriteGuard();
     }
 
@@ -140,6 +143,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         batch.AddSet(SteeringDevices, 1000004, 16, 41, hostOrder: true);
         batch.AddSet(BypassPorts, 1000001, 8, (2 << 6) | 13);         // nf_proto . inet_service
         batch.AddSet(IpsecSet, 1000002, 1, 12);
+        batch.AddSet(Redirecting, 1000010, sizeof(int), 20, hostOrder: true);   // iface_index
         batch.AddSet(NetfilterPolicyChain.PortedSet, 1000003, 1, 12);
         const uint IcmpType = 14, Icmpv6Type = 29;
         for (int i = 0; i < ErrorTypes.Length; i++)
@@ -309,10 +313,60 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         });
     }
 
+    /// <summary>
+    /// <c>nf_xfrm_me_harder</c>. What netfilter has not changed finds here what it has found in prerouting, where no routing had been done: nothing
+    /// that would protect it. Of what this host sends itself only the first look counts: sockets have policies and ports of their own. IPv6 packets of
+    /// its own name an input interface too (<c>ip6_xmit</c>), so there nothing is looked at.
+    /// </summary>
+    private void WriteTranslated()
+    {
+        const string chain = "translated";
+        batch.AddBaseChain(chain, "filter", NetfilterHook.Postrouting, BehindSourceNat);
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.InputIndex);
+            batch.Compare(0, 0);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.Family);
+            batch.Compare(0, [(byte)AddressFamily.Inet], equal: false);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            CompareMark(marks.Owned);
+            batch.Accept();
+        });
+        Rule(chain, () =>
+        {
+            batch.LoadMeta(0, NetfilterMeta.PacketType);
+            batch.Compare(0, [PacketHost], equal: false);
+            batch.Accept();
+        });
+        Jumps(chain, PolicyChainKind.Out);
+        JumpToDefault(chain, PolicyChainKind.Out);
+    }
+
     private void WriteGuard()
     {
         const string chain = "guard";
         batch.AddBaseChain(chain, "filter", NetfilterHook.Postrouting, PostroutingLast);
+        Rule(chain, () =>
+        {
+            CompareMark(marks.Steer);
+            batch.LoadMeta(0, NetfilterMeta.Family);
+            batch.Compare(0, [(byte)AddressFamily.Inet]);
+            batch.LoadMeta(0, NetfilterMeta.InputIndex);
+            batch.Compare(0, 0, equal: false);
+            batch.LoadMeta(0, NetfilterMeta.OutputIndex);
+            batch.Lookup(0, Redirecting);
+            batch.LoadMeta(0, NetfilterMeta.Mark);
+            batch.Mask(0, ~marks.Steer, marks.Emerged);
+            batch.StoreMark(0);
+            batch.Accept();
+        });
         Rule(chain, () =>
         {
             batch.LoadMeta(0, NetfilterMeta.Mark);

@@ -94,6 +94,10 @@ public sealed partial class NetfilterSteering
         SteeringDevice device = MakeDevice(name, ifId, mark, outputInterface, deviceClass, users, sockets);
         _devices = [.. _devices, device];
         _down.Add(device);
+        if (deviceClass >= 0)
+        {
+            _redirect?.SetDevice(deviceClass, device.Tun.Ifindex);
+        }
         _base.WriteIngressOf(device);
         DeviceAdded?.Invoke(device);
         return device;

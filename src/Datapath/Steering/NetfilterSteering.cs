@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Kernel;
 using Xfrmd.Linux;
+using Xfrmd.Linux.Packets;
 using Xfrmd.Linux.Process;
 
 namespace Xfrmd.Datapath.Steering;
@@ -87,7 +88,9 @@ public sealed partial class NetfilterSteering : ISteering
             lock (steering._lock)
             {
                 steering.StartRouting();
+                steering.StartRedirecting();
                 steering.WriteEverything();
+                steering.LinksChanged();
             }
             return steering;
         }
@@ -107,6 +110,7 @@ public sealed partial class NetfilterSteering : ISteering
         batch.AddTable();
         batch.DeleteTable();
         int errno = netfilter.Commit(batch);
+        MarkRedirect.RemoveLeftovers(routes.Forwarding().Keys);
         return errno == 0 ? routes.RemoveOurs() : throw new LinuxException(errno, "nf_tables: remove table " + options.TableName);
     });
 
@@ -271,6 +275,7 @@ public sealed partial class NetfilterSteering : ISteering
             _batch.AddTable();
             _batch.DeleteTable();
             _netfilter.Commit(_batch);
+            StopRedirecting();
             _routes.RemoveOurs();
             foreach (SteeringDevice device in _devices)
             {
@@ -362,6 +367,7 @@ public sealed partial class NetfilterSteering : ISteering
             _base.WriteIngressOf(device);
         }
         _batch.AddElements(NetfilterBaseRules.BypassPorts, _bypassPorts.Select(NetfilterBaseRules.Key));
+        _batch.AddElements(NetfilterBaseRules.Redirecting, _redirect?.Links.Select(Key) ?? []);
         _chains =
         [
             .. NewChains(PolicyDirection.Out, PolicyChainKind.Out, PolicyChainKind.OutForwarded, PolicyChainKind.OutErrors),

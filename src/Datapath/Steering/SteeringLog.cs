@@ -22,4 +22,7 @@ internal static partial class SteeringLog
 
     [LoggerMessage(EventId = 3205, Level = LogLevel.Debug, Message = "What comes out of {Device} has no mark of its SA or of netfilter: {Reason}")]
     public static partial void CannotGiveMarks(this ILogger logger, string device, string reason);
+
+    [LoggerMessage(EventId = 3206, Level = LogLevel.Debug, Message = "Forwarded packets that a policy covers by their translated source alone are dropped: {Reason}")]
+    public static partial void CannotRedirect(this ILogger logger, string reason);
 }

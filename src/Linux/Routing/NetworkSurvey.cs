@@ -165,7 +165,9 @@ public sealed class NetworkSurvey : IDisposable
     }
 
     /// <summary>Whether programs of eBPF look at what leaves by a link of the calling thread's namespace, or may.</summary>
-    public static bool HasEgressPrograms(int ifindex) => BpfCalls.CountAttached(ifindex, BpfCalls.TcxEgress) != 0;
+    /// <param name="ifindex">The link.</param>
+    /// <param name="ours">How many do not count.</param>
+    public static bool HasEgressPrograms(int ifindex, int ours) => BpfCalls.CountAttached(ifindex, BpfCalls.TcxEgress) != ours;
 
     public void Dispose()
     {

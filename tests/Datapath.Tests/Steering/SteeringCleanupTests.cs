@@ -1,4 +1,6 @@
 using Xfrmd.Datapath.Steering;
+using Xfrmd.Linux.Process;
+using Xfrmd.Linux.Routing;
 
 namespace Xfrmd.Datapath.Tests.Steering;
 
@@ -29,8 +31,10 @@ public sealed class SteeringCleanupTests : IDisposable
         _lab.Add(Policies.Out("0.0.0.0/0", "0.0.0.0/0"));
         _lab.KillDevices();
         Assert.NotEqual(0, _lab.Ping(_lab.Gateway, "192.0.2.2").Exit);
+        Assert.True(HasPrograms());
         Assert.True(NetfilterSteering.RemoveLeftovers(_lab.Netns, _lab.Options) > 0);
         Assert.Equal(before, State());
+        Assert.False(HasPrograms());
         Assert.Equal(0, _lab.Ping(_lab.Gateway, "192.0.2.2").Exit);
         Assert.Equal(0, NetfilterSteering.RemoveLeftovers(_lab.Netns, _lab.Options));
     }
@@ -42,6 +46,12 @@ public sealed class SteeringCleanupTests : IDisposable
         _lab.Start();
         _lab.Ping(_lab.Gateway, "10.2.0.1");
         Assert.Single(SteeringLab.Read(_lab.Device));
+    }
+
+    private bool HasPrograms()
+    {
+        int eth0 = int.Parse(SteeringLab.Run($"ip netns exec {_lab.Gateway} cat /sys/class/net/eth0/ifindex"), System.Globalization.CultureInfo.InvariantCulture);
+        return NetworkNamespace.Run(_lab.Netns, () => NetworkSurvey.HasEgressPrograms(eth0, ours: 0));
     }
 
     private string State() => SteeringLab.Run(
