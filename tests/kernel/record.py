@@ -20,7 +20,7 @@ import xfrmlib as X
 
 EAR, IKE = 7000, 4500
 UDP_ENCAP, ESPINUDP = 100, 2
-RCVMARK = 75
+MARK, RCVMARK = 36, 75
 
 
 class Run(record.Run):
@@ -217,7 +217,7 @@ def heard(sockets):
             except BlockingIOError:
                 break
             told = {(level, kind): int.from_bytes(data, 'little') for level, kind, data in more}
-            mark = told.pop((socket.SOL_SOCKET, RCVMARK))
+            mark = told.pop((socket.SOL_SOCKET, MARK))
             out.append({'payload': payload.hex(), 'from': whence[:2], 'tos': next(iter(told.values()), None), 'mark': mark})
     return out
 
