@@ -47,8 +47,12 @@ public sealed partial class NetfilterSteering
             added = NetworkNamespace.Run(_netns, () => Array.FindAll(added, _redirect.TryAttach));
             _batch.DeleteElements(NetfilterBaseRules.Redirecting, gone.Select(Key));
             _batch.AddElements(NetfilterBaseRules.Redirecting, added.Select(Key));
-            CommitOrRewrite();
+            bool rewritten = CommitOrRewrite();
             DetachFrom(gone);
+            if (rewritten && gone.Length > 0)
+            {
+                Rewrite();   // without them now
+            }
         }
     }
 
