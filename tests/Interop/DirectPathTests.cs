@@ -46,7 +46,7 @@ public abstract partial class DirectPathScenarios(ManualPair pair, string taken,
         Flow(() =>
         {
             WaitFor(daemon, host, path, Direct);
-            Nft(host, $"add table inet foreign\nadd chain inet foreign c {{ type filter hook {hook} priority 10; }}\nadd rule inet foreign c meta l4proto esp counter");
+            host.Nft($"add table inet foreign\nadd chain inet foreign c {{ type filter hook {hook} priority 10; }}\nadd rule inet foreign c meta l4proto esp counter");
             WaitFor(daemon, host, path, Raw);
         });
         AssertAllArrive();
@@ -58,7 +58,7 @@ public abstract partial class DirectPathScenarios(ManualPair pair, string taken,
         Assert.True(Packets(pair.LeftDaemon, pair.Net.Left, "0x00002002") > back, "nothing came back");
         Flow(() =>
         {
-            Nft(host, "delete table inet foreign");
+            host.Nft("delete table inet foreign");
             WaitFor(daemon, host, path, Direct);
         });
         AssertAllArrive();
@@ -127,10 +127,10 @@ public abstract partial class DirectPathScenarios(ManualPair pair, string taken,
     public void A_chain_that_does_nothing_is_no_obstacle() => Play(pair, () =>
     {
         Tunnel(Gateways.LeftAddress, Gateways.RightAddress);
-        Nft(pair.Net.Left, "add table inet foreign\nadd chain inet foreign c { type filter hook output priority 0; policy accept; }");
+        pair.Net.Left.Nft("add table inet foreign\nadd chain inet foreign c { type filter hook output priority 0; policy accept; }");
         Flow(() => WaitFor(pair.LeftDaemon, pair.Net.Left, $"to {Gateways.RightAddress}", Direct));
         AssertAllArrive();
-        Nft(pair.Net.Left, "delete table inet foreign");
+        pair.Net.Left.Nft("delete table inet foreign");
         pair.Flush();
     });
 
@@ -177,7 +177,7 @@ public abstract partial class DirectPathScenarios(ManualPair pair, string taken,
             Flow(own, () => WaitFor(own.RightDaemon, own.Net.Right, $"from {Gateways.LeftAddress} to {Gateways.RightAddress}", Direct));
             own.RightDaemon.Process.Signal("KILL");
             Wait.Until(() => !own.Net.Right.Do(Toolbox.Find("nft"), "list", "tables").Contains("netdev", StringComparison.Ordinal), "the table goes with the daemon");
-            Nft(own.Net.Right, "add table inet foreign\nadd chain inet foreign c { type filter hook prerouting priority -400; }\nadd rule inet foreign c meta l4proto esp counter");
+            own.Net.Right.Nft("add table inet foreign\nadd chain inet foreign c { type filter hook prerouting priority -400; }\nadd rule inet foreign c meta l4proto esp counter");
             own.Net.LeftHost.PingsInVain(Gateways.RightHostAddress);
             Assert.True(Counted(own.Net.Right) > 0, "ESP reaches netfilter again");
         });
@@ -262,8 +262,6 @@ public abstract partial class DirectPathScenarios(ManualPair pair, string taken,
         using JsonDocument status = JsonDocument.Parse(host.Do(Toolbox.Xfrmd, "status", "--socket", daemon.Socket, "--json"));
         return status.RootElement.GetProperty("rawEsp").EnumerateArray().Any(line => line.GetString()!.StartsWith($"{path}: {how}", StringComparison.Ordinal));
     }
-
-    private static void Nft(Host host, string lines) => Command.Run(host.Inside([Toolbox.Find("nft"), "-f", "-"]), lines + "\n").OrFail();
 
     private static long Counted(Host host) =>
         long.Parse(PacketCount().Match(host.Do(Toolbox.Find("nft"), "list", "table", "inet", "foreign")).Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);

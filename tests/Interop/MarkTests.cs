@@ -41,7 +41,7 @@ public sealed class MarkTests(CharonPair pair, ITestOutputHelper output) : Scena
     private void ExpectsMark(int mark, string more)
     {
         Host right = pair.Net.Right;
-        Nft($$"""
+        right.Nft($$"""
             table {{Table}} {
               counter with { }
               counter without { }
@@ -69,12 +69,10 @@ public sealed class MarkTests(CharonPair pair, ITestOutputHelper output) : Scena
         }
         finally
         {
-            Nft($"delete table {Table}");
+            right.Nft($"delete table {Table}");
             right.Run(Toolbox.Find("ip"), "rule", "del", "pref", "300");
             right.Run(Toolbox.Find("ip"), "route", "flush", "table", "77");
         }
-
-        void Nft(string lines) => Command.Run(right.Inside([Toolbox.Find("nft"), "-f", "-"]), lines + "\n").OrFail();
 
         long Count(string counter) => long.Parse(
             right.Do(Toolbox.Find("nft"), "list", "counter", "inet", "marks", counter).Split("packets ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);

@@ -77,7 +77,7 @@ public sealed class RoadWarriorTests(ITestOutputHelper output) : Scenario(output
             pair.Net.LeftHost.PingsThrough(Gateways.RightHostAddress);
             // From now on the router gives other ports, and has forgotten the old one.
             pair.Net.Wire.Do(Toolbox.Find("nft"), "flush", "ruleset");
-            Command.Run(pair.Net.Wire.Inside([Toolbox.Find("nft"), "-f", "-"]), "add table ip nat\nadd chain ip nat post { type nat hook postrouting priority 100; }\nadd rule ip nat post oifname \"to-right\" ip protocol udp masquerade to :20000-30000\n").OrFail();
+            pair.Net.Nft("add table ip nat\nadd chain ip nat post { type nat hook postrouting priority 100; }\nadd rule ip nat post oifname \"to-right\" ip protocol udp masquerade to :20000-30000");
             pair.Net.Wire.Shell("command -v conntrack >/dev/null && conntrack -F 2>/dev/null; true");
             pair.Net.Wire.Ip("link set dev to-right down");
             pair.Net.Wire.Ip("link set dev to-right up");

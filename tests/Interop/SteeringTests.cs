@@ -130,10 +130,9 @@ public sealed class SteeringTests(ITestOutputHelper output) : Scenario(output)
         Play(pair.Net.Lab, () =>
         {
             Host gateway = pair.Net.Left;
-            Command.Run(gateway.Inside([Toolbox.Find("nft"), "-f", "-"]), $$"""
+            gateway.Nft($$"""
                 table ip nat { chain post { type nat hook postrouting priority 100; ip saddr {{Gateways.LeftHostAddress}} oifname "wan" snat to {{Gateways.LeftLan}}; }; }
-
-                """).OrFail();
+                """);
             pair.Load(Gateways.LeftAddress, Gateways.RightAddress, string.Empty, ("own", Gateways.LeftLan + "/32", Gateways.RightNet, string.Empty));
             pair.Left.Initiate("own");
             Wiretap tap = pair.Net.Watch();

@@ -369,9 +369,7 @@ internal sealed class NetfilterBaseRules(NetfilterBatch batch, SteeringMarks mar
         });
         Rule(chain, () =>
         {
-            batch.LoadMeta(0, NetfilterMeta.Mark);
-            batch.Mask(0, marks.Steer);
-            batch.Compare(0, 0, equal: false);
+            CompareMark(marks.Steer);
             CompareDevice(NetfilterMeta.OutputName, present: false);
             batch.Jump(NetfilterDropChain.Astray.Name);
         });

@@ -129,5 +129,5 @@ public sealed class Gateways : IDisposable
     }
 
     /// <summary>Feeds lines to nft on the wire.</summary>
-    public void Nft(string lines) => Command.Run(Wire.Inside([Toolbox.Find("nft"), "-f", "-"]), lines + "\n").OrFail();
+    public void Nft(string lines) => Wire.Nft(lines);
 }

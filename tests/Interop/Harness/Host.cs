@@ -44,6 +44,9 @@ public sealed partial class Host
     /// <summary>Feeds lines to <c>ip -batch</c>.</summary>
     public void Ip(string lines) => Command.Run([Toolbox.Find("ip"), "-n", Namespace, "-batch", "-"], lines).OrFail();
 
+    /// <summary>Feeds lines to <c>nft</c>.</summary>
+    public void Nft(string lines) => Command.Run(Inside([Toolbox.Find("nft"), "-f", "-"]), lines + "\n").OrFail();
+
     /// <summary>Runs a shell line here.</summary>
     public string Shell(string line) => Do("/bin/sh", "-c", line);
 
