@@ -214,8 +214,9 @@ public sealed class DirectLinkTests : IDisposable
     private List<byte[]> Taken()
     {
         List<byte[]> packets = [];
-        while (_ring.TryPeek(out ReadOnlySpan<byte> packet))
+        for (int left = _ring.Count(int.MaxValue); left > 0; left--)
         {
+            ReadOnlySpan<byte> packet = _ring.Peek();
             bool v4 = packet[0] >> 4 == 4;
             packets.Add(packet[..(v4 ? BinaryPrimitives.ReadUInt16BigEndian(packet[2..]) : 40 + BinaryPrimitives.ReadUInt16BigEndian(packet[4..]))].ToArray());
             _ring.Release();

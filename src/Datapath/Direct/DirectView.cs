@@ -1,3 +1,4 @@
+using Xfrmd.Kernel;
 using Xfrmd.Linux.Routing;
 
 namespace Xfrmd.Datapath.Direct;
@@ -17,35 +18,37 @@ public sealed class DirectView(DirectPaths paths, NetworkWatch watch) : IDisposa
     private long _generationAt = long.MinValue;
     private bool _isLooked;
     private DirectSnapshot? _current;
-    private OuterAddress _last;
+    private readonly byte[] _last = new byte[16];
+    private int _lastLength;
     private DirectRoute? _lastRoute;
-    private bool _hasLast;
     private long _now;
 
     /// <summary>What has been found holds no longer: the next packet looks again.</summary>
     public void EndBatch() => _isLooked = false;
 
     /// <summary>Where the packets of this batch go that have this destination; null: through the raw socket.</summary>
-    public DirectRoute? Find(in OuterAddress destination)
+    /// <param name="daddr">4 or 16 bytes.</param>
+    public DirectRoute? Find(ReadOnlySpan<byte> daddr)
     {
         if (!_isLooked)
         {
             _isLooked = true;
-            _hasLast = false;
+            _lastLength = 0;
             _current = Look(out _now);
         }
-        if (_hasLast && _last == destination)
+        if (daddr.SequenceEqual(_last.AsSpan(0, _lastLength)))
         {
             return _lastRoute;
         }
+        OuterAddress destination = new(new XfrmAddress(daddr), daddr.Length == 4 ? AddressFamily.Inet : AddressFamily.Inet6);
         DirectRoute? route = null;
         if (_current is null || !_current.Routes.TryGetValue(destination, out route))
         {
             paths.Want(destination);
         }
         _lastRoute = route is not null && !route.IsKernelsTurn(_now, _millisecond * 1000) ? route : null;
-        _last = destination;
-        _hasLast = true;
+        _lastLength = daddr.Length;
+        daddr.CopyTo(_last);
         return _lastRoute;
     }
 
@@ -53,7 +56,7 @@ public sealed class DirectView(DirectPaths paths, NetworkWatch watch) : IDisposa
     public void Distrust()
     {
         _needed = paths.Invalidate();
-        (_current, _hasLast) = (null, false);
+        (_current, _lastLength) = (null, 0);
     }
 
     /// <summary>The snapshot, where nothing has changed since it was made.</summary>

@@ -15,10 +15,12 @@ public sealed class RingArrivalPort(ILinkRing ring, TwiceFilter filter) : IArriv
     private const int Stride = PacketSlot.Headroom + 2048 + PacketSlot.Tailroom;
     private const int Ipv6HeaderLength = Ipv6View.HeaderLength;
     private readonly byte[] _slots = PinnedArray.Create(Capacity * Stride);
-    private readonly int[] _lengths = new int[Capacity];
     private volatile HashSet<DirectPair> _pairs = [];
     private HashSet<DirectPair> _lastPairs = [];
-    private DirectPair _last;
+    private readonly byte[] _last = new byte[32];
+    private int _lastLength;
+    private int _count;
+    private bool _isNoted;
     private long _usedAt = TimeProvider.System.GetTimestamp();
 
     public ILinkRing Ring => ring;
@@ -40,33 +42,33 @@ public sealed class RingArrivalPort(ILinkRing ring, TwiceFilter filter) : IArriv
         HashSet<DirectPair> pairs = _pairs;
         if (pairs != _lastPairs)
         {
-            (_lastPairs, _last) = (pairs, default);
+            (_lastPairs, _lastLength) = (pairs, 0);
         }
-        int count = 0;
-        while (count < Capacity && ring.TryPeek(out ReadOnlySpan<byte> packet))
-        {
-            int length = LengthOf(packet, pairs);
-            if (length > 0)
-            {
-                packet[..length].CopyTo(_slots.AsSpan((count * Stride) + PacketSlot.Headroom));
-                _lengths[count++] = length;
-            }
-            ring.Release();
-        }
-        ring.EndBatch();
-        if (count > 0)
-        {
-            Volatile.Write(ref _usedAt, TimeProvider.System.GetTimestamp());
-        }
-        return count;
+        _isNoted = false;
+        return _count = ring.Count(Capacity);
     }
 
+    /// <summary>To be called once for each of the batch, in their order.</summary>
     public bool TryGet(int index, out PacketSlot slot, out Arrival arrival, out int segmentSize)
     {
         segmentSize = 0;
         int floor = index * Stride;
-        slot = new PacketSlot(_slots, floor + PacketSlot.Headroom, _lengths[index], floor, floor + Stride);
-        return Arrival.TryParse(ref slot, out arrival) && !(filter.IsActive && filter.HasSeen(slot.Span, fromRing: true));
+        ReadOnlySpan<byte> packet = ring.Peek();
+        int length = LengthOf(packet, _lastPairs);
+        slot = new PacketSlot(_slots, floor + PacketSlot.Headroom, length, floor, floor + Stride);
+        packet[..length].CopyTo(slot.Span);
+        ring.Release();
+        if (index == _count - 1)
+        {
+            ring.EndBatch();
+        }
+        if (length > 0 && !_isNoted)
+        {
+            _isNoted = true;
+            Volatile.Write(ref _usedAt, TimeProvider.System.GetTimestamp());
+        }
+        arrival = default;
+        return length > 0 && Arrival.TryParse(ref slot, out arrival) && !(filter.IsActive && filter.HasSeen(slot.Span, fromRing: true));
     }
 
     public void Dispose() => ring.Dispose();
@@ -93,16 +95,22 @@ public sealed class RingArrivalPort(ILinkRing ring, TwiceFilter filter) : IArriv
         return 0;
     }
 
+    /// <param name="addresses">Source and destination, 8 or 32 bytes.</param>
+    /// <param name="family">AF_*.</param>
+    /// <param name="pairs">Those that are taken.</param>
     private bool IsAmong(ReadOnlySpan<byte> addresses, ushort family, HashSet<DirectPair> pairs)
     {
-        int half = addresses.Length / 2;
-        DirectPair pair = new(new XfrmAddress(addresses[..half]), new XfrmAddress(addresses[half..]), family);
-        if (pair == _last)
+        if (addresses.SequenceEqual(_last.AsSpan(0, _lastLength)))
         {
             return true;
         }
-        bool found = pairs.Contains(pair);
-        _last = found ? pair : _last;
-        return found;
+        int half = addresses.Length / 2;
+        if (!pairs.Contains(new DirectPair(new XfrmAddress(addresses[..half]), new XfrmAddress(addresses[half..]), family)))
+        {
+            return false;
+        }
+        addresses.CopyTo(_last);
+        _lastLength = addresses.Length;
+        return true;
     }
 }

@@ -72,7 +72,7 @@ public sealed class WirePort : IWirePort
         }
         // A mark of its own is routing's and netfilter's to see.
         if (_direct is not null && (packet.Mark & ~_marks.Owned) == 0 && bytes[v4 ? Ipv4View.ProtocolAt : Ipv6View.NextHeaderAt] == IpProtocol.Esp
-            && _direct.View.Find(new OuterAddress(new XfrmAddress(daddr), v4 ? AddressFamily.Inet : AddressFamily.Inet6)) is { } route
+            && _direct.View.Find(daddr) is { } route
             && packet.Length <= route.Mtu && !(v4 && LacksIdentification(bytes)))
         {
             AddDirect(packet, route);

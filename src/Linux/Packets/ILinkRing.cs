@@ -8,8 +8,11 @@ public interface ILinkRing : IDisposable
     /// <summary>Readable when a packet waits.</summary>
     SafeFileHandle Handle { get; }
 
-    /// <summary>The next packet from its IP header on, or what of it fits; empty: it was nothing for this host. False: none waits.</summary>
-    bool TryPeek(out ReadOnlySpan<byte> packet);
+    /// <summary>How many packets wait, up to a limit.</summary>
+    int Count(int limit);
+
+    /// <summary>The first of those counted, from its IP header on, or what of it fits; empty: it was nothing for this host.</summary>
+    ReadOnlySpan<byte> Peek();
 
     /// <summary>The packet has been read.</summary>
     void Release();

@@ -65,30 +65,33 @@ public sealed unsafe class PacketRing : ILinkRing
         Libc.Check(bind((int)_socket.DangerousGetHandle(), (sockaddr*)address, LinkAddress.Size), "bind(AF_PACKET)");
     }
 
-    public bool TryPeek(out ReadOnlySpan<byte> packet)
+    public int Count(int limit)
     {
-        byte* frame = _frames + ((long)_next * FrameSize);
-        uint status = Volatile.Read(ref Unsafe.AsRef<uint>(frame + StatusAt));
-        packet = default;
-        if ((status & TP_STATUS_USER) == 0)
+        int count = 0;
+        while (count < limit && (Volatile.Read(ref Unsafe.AsRef<uint>(Frame(_next + count) + StatusAt)) & TP_STATUS_USER) != 0)
         {
-            return false;
+            count++;
         }
+        return count;
+    }
+
+    public ReadOnlySpan<byte> Peek()
+    {
+        byte* frame = Frame(_next);
+        uint status = *(uint*)(frame + StatusAt);
         int network = *(ushort*)(frame + NetworkAt);
         uint length = *(uint*)(frame + SnapLengthAt);
         bool isTagged = (status & TP_STATUS_VLAN_VALID) != 0 && (*(ushort*)(frame + VlanAt) & VlanIdMask) != 0;
-        if (frame[PacketTypeAt] < PACKET_OTHERHOST && !isTagged && network + length <= FrameSize)
-        {
-            packet = new ReadOnlySpan<byte>(frame + network, (int)length);
-        }
-        return true;
+        return frame[PacketTypeAt] < PACKET_OTHERHOST && !isTagged && network + length <= FrameSize ? new ReadOnlySpan<byte>(frame + network, (int)length) : default;
     }
 
     public void Release()
     {
-        Volatile.Write(ref Unsafe.AsRef<uint>(_frames + ((long)_next * FrameSize) + StatusAt), 0);
+        Volatile.Write(ref Unsafe.AsRef<uint>(Frame(_next) + StatusAt), 0);
         _next = (_next + 1) % FrameCount;
     }
+
+    private byte* Frame(int index) => _frames + ((long)(index % FrameCount) * FrameSize);
 
     public void EndBatch()
     {

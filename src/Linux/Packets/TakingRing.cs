@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.Win32.SafeHandles;
 using Xfrmd.Linux.Bpf;
 
@@ -11,13 +12,14 @@ namespace Xfrmd.Linux.Packets;
 /// </summary>
 public sealed unsafe class TakingRing : ILinkRing
 {
-    private const int RingSize = 4 << 20, RecordHeader = 8, RecordSize = (40 + PacketRing.LengthLimit - 1 + 7) & ~7, MaxPairs = 1024, Addresses4 = 8, Addresses6 = 32;
+    private const int RingSize = 4 << 20, RecordHeader = 8, RecordSize = (40 + PacketRing.LengthLimit - 1 + 7) & ~7, RecordStride = RecordHeader + RecordSize, CacheLine = 64, MaxPairs = 1024, Addresses4 = 8, Addresses6 = 32;
     private const uint Busy = 1u << 31, Discarded = 1u << 30;   // BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
     private const uint NoWakeup = 1, ForceWakeup = 2;   // BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP
     private readonly int _page = Environment.SystemPageSize;
     private readonly SafeFileHandle _pairs4, _pairs6, _flags, _link;
     private byte* _consumer, _producer, _wakeup;
     private ulong _position;
+    private int _counted;
 
     /// <summary>Opens it for a link of the calling thread's network namespace; it takes nothing yet.</summary>
     public TakingRing(int ifindex)
@@ -55,28 +57,38 @@ public sealed unsafe class TakingRing : ILinkRing
     /// <summary>From now on leaves them.</summary>
     public void Leave(ReadOnlySpan<byte> addresses) => BpfCalls.Delete(PairsOf(addresses), addresses);
 
-    public bool TryPeek(out ReadOnlySpan<byte> packet)
+    public int Count(int limit)
     {
-        while (_position != Volatile.Read(ref Unsafe.AsRef<ulong>(_producer)))
+        ulong waiting = (Volatile.Read(ref Unsafe.AsRef<ulong>(_producer)) - _position) / RecordStride;
+        _counted = 0;
+        while (_counted < limit && (ulong)_counted < waiting && (Volatile.Read(ref Unsafe.AsRef<uint>(Record(_counted))) & Busy) == 0)
         {
-            byte* record = _producer + _page + (_position & (RingSize - 1));
-            uint length = Volatile.Read(ref Unsafe.AsRef<uint>(record));
-            if ((length & Busy) != 0)
-            {
-                break;
-            }
-            if ((length & Discarded) == 0)
-            {
-                packet = new ReadOnlySpan<byte>(record + RecordHeader, RecordSize);
-                return true;
-            }
-            Release();
+            _counted++;
         }
-        packet = default;
-        return false;
+        return _counted;
     }
 
-    public void Release() => _position += RecordHeader + RecordSize;
+    public ReadOnlySpan<byte> Peek()
+    {
+        byte* record = Record(0);
+        return (*(uint*)record & Discarded) == 0 ? new ReadOnlySpan<byte>(record + RecordHeader, RecordSize) : default;
+    }
+
+    public void Release()
+    {
+        _position += RecordStride;
+        if (--_counted > 0 && Sse.IsSupported)
+        {
+            // Another processor wrote it: it comes while this one computes.
+            byte* next = Record(0);
+            for (int at = 0; at < RecordStride; at += CacheLine)
+            {
+                Sse.Prefetch0(next + at);
+            }
+        }
+    }
+
+    private byte* Record(int index) => _producer + _page + ((_position + (ulong)(index * RecordStride)) & (RingSize - 1));
 
     /// <summary>Once a batch: the program looks at it for each packet, on another processor.</summary>
     public void EndBatch() => Volatile.Write(ref Unsafe.AsRef<ulong>(_consumer), _position);
