@@ -83,7 +83,7 @@ I=$(ls /sys/class/net | grep -E '^(eth|ens|enp)' | head -1)
 echo 0 > /proc/sys/net/ipv6/conf/$I/accept_dad
 ip addr add 10.99.0.2/24 dev $I; ip addr add fd99::2/64 dev $I; ip link set $I up; ip addr add 10.98.2.1/32 dev lo; ip addr add fd98:2::1/128 dev lo; ip addr add 10.97.2.1/32 dev lo
 ip route add default via 10.99.0.1; ip -6 route add default via fd99::1
-/usr/lib/ipsec/charon > /tmp/share/charon.log 2>&1 &
+STRONGSWAN_CONF=/tmp/share/strongswan.conf /usr/lib/ipsec/charon > /tmp/share/charon.log 2>&1 &
 C=$!
 for i in $(seq 200); do [ -S /run/charon.vici ] && break; sleep 0.1; done
 swanctl --load-all --file guest.conf || exit 1
@@ -97,6 +97,9 @@ kill $C; sleep 0.3
 exit 0
 END
 cp "$scratch/kernel/mods.sh" "$work/share/"
+# A plugin of libcharon-extra-plugins, where this machine has them, that opens a raw socket for UDP: to it IKE is what a transport policy wants protected,
+# and Linux counts it.
+printf 'include /etc/strongswan.conf\ncharon {\nplugins {\nforecast {\nload = no\n}\n}\n}\n' >"$work/share/strongswan.conf"
 start_guest() {
     rm -f "$work/share"/{ready,stop,poweroff} "$work/share"/{cmd,rc,out}.*
     host "$scratch/kernel/bin/qemu-run" "$scratch/kernel/k612" "$work/share" go.sh 1500 -netdev tap,id=n0,ifname=tap0,script=no,downscript=no \
@@ -113,7 +116,7 @@ start_guest
 host "$xfrmd" serve --socket "$work/xfrmd.sock" >"$work/xfrmd.log" 2>&1 &
 daemon=$!
 for _ in $(seq 100); do [ -S "$work/xfrmd.sock" ] && break; sleep 0.1; done
-printf 'include /etc/strongswan.conf\ncharon {\nfilelog {\nlog {\npath = %s\nflush_line = yes\ndefault = 1\n}\n}\n}\n' "$work/charon.log" >"$work/strongswan.conf"
+printf 'include %s\ncharon {\nfilelog {\nlog {\npath = %s\nflush_line = yes\ndefault = 1\n}\n}\n}\n' "$work/share/strongswan.conf" "$work/charon.log" >"$work/strongswan.conf"
 here() { host unshare -m sh -c 'mount --bind "$0" /run && exec "$@"' "$work/run" "$@"; }
 host unshare -m sh -c 'mount --bind "$0" /run && exec "$@"' "$work/run" env STRONGSWAN_CONF="$work/strongswan.conf" "$xfrmd" run --socket "$work/xfrmd.sock" -- /usr/lib/ipsec/charon >/dev/null 2>&1 &
 charon=$!
