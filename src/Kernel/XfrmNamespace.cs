@@ -63,6 +63,9 @@ public sealed class XfrmNamespace : IDisposable
 
     public XfrmSysctls Sysctls { get; } = new();
 
+    /// <summary>What is to go wrong.</summary>
+    public Faults Faults { get; } = new();
+
     /// <summary>
     /// The source that routing would choose towards an outer destination (<c>xfrm_get_saddr</c>), for templates that leave it open; null
     /// where there is no route. The datapath sets it.
@@ -169,6 +172,7 @@ public sealed class XfrmNamespace : IDisposable
         {
             _disposed = true;
             Timers.Dispose();
+            Faults.Clear();
             Observers.Clear();
             (SourceAddressFor, HasInterface, NumberOf, NoPmtuDiscovery, ClosedSockets, SendKeepalive) = (NoSource, AnyInterface, NoNumber, Discovers, NoSocketClosed, NoKeepalive);
         }

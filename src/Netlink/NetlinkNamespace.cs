@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Xfrmd.Kernel;
 using Xfrmd.Netlink.Abi;
@@ -105,6 +106,10 @@ internal sealed class NetlinkNamespace
     public bool Multicast(XfrmGroup group, ReadOnlySpan<byte> datagram)
     {
         NetlinkSocket[] members = Members(group);
+        if (!Space.Faults.IsEmpty && MemoryMarshal.TryRead(datagram, out NlMsgHdr header) && Space.Faults.Find(new FaultSubject(IsPfKey: false, IsEvent: true, header.Type)) is not null)
+        {
+            return members.Length != 0;
+        }
         foreach (NetlinkSocket member in members)
         {
             member.Receive(datagram, group);

@@ -22,6 +22,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     private readonly Lock _arrivals = new();   // datagrams may come from other namespaces, under their gates
     private bool _congested;
     private bool _disposed;
+    private bool _isMuted;
     private int _pendingError;
 
     public NetlinkSocket(NetlinkNamespace space, IReceiveBuffer buffer, in Caller opener)
@@ -36,9 +37,15 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
 
     private Lock Gate => _namespace.Space.Gate;
 
+    private Faults Faults => _namespace.Space.Faults;
+
     /// <summary><c>netlink_sendmsg</c>.</summary>
     public Errno Send(ReadOnlySpan<byte> datagram, ReadOnlySpan<byte> address, in Caller caller)
     {
+        if (!Faults.IsEmpty)
+        {
+            AwaitFaults(datagram);
+        }
         lock (Gate)
         {
             if (_disposed)
@@ -144,7 +151,7 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
     /// <summary>An answer to this socket alone, which is lost where it is connected to a program.</summary>
     public void Reply(ReadOnlySpan<byte> datagram)
     {
-        if (TakesFrom(0))
+        if (TakesFrom(0) && !_isMuted)
         {
             Receive(datagram, default);
         }
@@ -195,16 +202,41 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
             Errno errno = Errno.None;
             if ((header.Flags & NlMsgFlags.Request) != 0 && header.Type >= NlMsgType.Min)
             {
-                errno = _namespace.Handler.Handle(this, header, message, netAdmin, _extAck);
+                errno = Faults.IsEmpty ? _namespace.Handler.Handle(this, header, message, netAdmin, _extAck) : HandleWithFaults(header, message, netAdmin);
             }
             // EINTR: a dump was started, whose end is the answer.
             if (errno != Errno.EINTR && (errno != Errno.None || (header.Flags & NlMsgFlags.Ack) != 0))
             {
                 Acknowledge(header, message, errno);
             }
+            _isMuted = false;
             rest = rest[Math.Min(NlAttr.Align(message.Length), rest.Length)..];
         }
     }
+
+    private Errno HandleWithFaults(in NlMsgHdr header, Span<byte> message, bool netAdmin)
+    {
+        FaultRule? fault = Faults.Find(Asked(header.Type));
+        if (fault is { Kind: FaultKind.Refuse })
+        {
+            _extAck.Say("xfrmd fault " + fault.Text);
+            return fault.Errno;
+        }
+        _isMuted = fault is not null;
+        // What a dump says comes in parts, as they are read: it does not begin.
+        return _isMuted && (header.Flags & NlMsgFlags.Dump) != 0 ? Errno.EINTR : _namespace.Handler.Handle(this, header, message, netAdmin, _extAck);
+    }
+
+    private void AwaitFaults(ReadOnlySpan<byte> rest)
+    {
+        while (MemoryMarshal.TryRead(rest, out NlMsgHdr header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length)
+        {
+            Faults.Wait(Asked(header.Type));
+            rest = rest[Math.Min(NlAttr.Align((int)header.Len), rest.Length)..];
+        }
+    }
+
+    private static FaultSubject Asked(ushort type) => new(IsPfKey: false, IsEvent: false, type);
 
     // netlink_ack
     private void Acknowledge(in NlMsgHdr header, ReadOnlySpan<byte> message, Errno errno)

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using Xfrmd.Kernel;
+using Xfrmd.PfKey.Abi;
 
 namespace Xfrmd.PfKey;
 
@@ -47,6 +49,10 @@ internal sealed class PfKeyNamespace
     /// <summary><c>BROADCAST_ALL</c>.</summary>
     public void SendToAll(ReadOnlySpan<byte> message)
     {
+        if (IsLost(message))
+        {
+            return;
+        }
         foreach (PfKeySocket socket in _sockets)
         {
             CopyToPromiscuous(socket, message);
@@ -57,6 +63,10 @@ internal sealed class PfKeyNamespace
     /// <summary><c>BROADCAST_REGISTERED</c>: whoever registered for any type of SA, and one more in any case. True where one got it.</summary>
     public bool SendToRegistered(ReadOnlySpan<byte> message, PfKeySocket? one = null)
     {
+        if (one is null && IsLost(message))
+        {
+            return HasRegistered;
+        }
         bool heard = false;
         foreach (PfKeySocket socket in _sockets)
         {
@@ -88,6 +98,9 @@ internal sealed class PfKeyNamespace
             CopyToPromiscuous(socket, message);
         }
     }
+
+    private bool IsLost(ReadOnlySpan<byte> message) =>
+        !Space.Faults.IsEmpty && MemoryMarshal.TryRead(message, out SadbMsg header) && Space.Faults.Find(new FaultSubject(IsPfKey: true, IsEvent: true, (ushort)header.Type)) is not null;
 
     // A promiscuous socket gets this copy beside the one that is meant for it.
     private static void CopyToPromiscuous(PfKeySocket socket, ReadOnlySpan<byte> message)

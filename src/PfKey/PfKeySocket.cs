@@ -16,6 +16,7 @@ internal sealed partial class PfKeySocket : IProtocolSocket
     private readonly IReceiveBuffer _buffer;
     private uint _registered;
     private bool _disposed;
+    private bool _isMuted;
 
     public PfKeySocket(PfKeyNamespace space, IReceiveBuffer buffer)
     {
@@ -52,17 +53,29 @@ internal sealed partial class PfKeySocket : IProtocolSocket
         {
             return errno;
         }
+        FaultSubject asked = new(IsPfKey: true, IsEvent: false, (ushort)message.Header.Type);
+        Faults faults = _namespace.Space.Faults;
+        faults.Wait(asked);
         lock (Gate)
         {
             if (_disposed)
             {
                 return Errno.EBADF;
             }
-            errno = _namespace.Handler.Handle(this, ref message);
+            FaultRule? fault = faults.Find(asked);
+            _isMuted = fault is { Kind: FaultKind.Lose };
+            errno = fault switch
+            {
+                { Kind: FaultKind.Refuse } => fault.Errno,
+                // What a dump says comes in parts, as they are read: it does not begin.
+                not null when message.Header.Type is SadbType.Dump or SadbType.XSpdDump => Errno.None,
+                _ => _namespace.Handler.Handle(this, ref message),
+            };
             if (errno != Errno.None)
             {
                 ReplyError(message.Header, errno);
             }
+            _isMuted = false;
             return Errno.None;
         }
     }
@@ -134,7 +147,7 @@ internal sealed partial class PfKeySocket : IProtocolSocket
     public bool Receive(ReadOnlySpan<byte> message)
     {
         _namespace.Space.Observers.Settle();
-        return _buffer.TryEnqueue(message, allocated: message.Length + Spare);
+        return _isMuted || _buffer.TryEnqueue(message, allocated: message.Length + Spare);
     }
 
     // pfkey_error

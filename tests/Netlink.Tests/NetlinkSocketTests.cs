@@ -48,6 +48,35 @@ public sealed class NetlinkSocketTests : IDisposable
     }
 
     [Fact]
+    public void A_fault_refuses_loses_an_answer_or_an_event_and_nothing_else()
+    {
+        using Client client = Open(), listener = Open();
+        client.Set(NetlinkOption.ExtAck, 1);
+        listener.Bind(0, 1 << ((int)XfrmGroup.Policy - 1));
+        FaultSubject asked = new(IsPfKey: false, IsEvent: false, (ushort)XfrmMsg.NewPolicy);
+        _space.Faults.Add(new FaultRule("NEWPOLICY:ENOMEM@1", asked, FaultKind.Refuse) { Errno = Errno.ENOMEM, Last = 1 });
+        _space.Faults.Add(new FaultRule("NEWPOLICY:lose@2", asked, FaultKind.Lose) { First = 2, Last = 2 });
+        _space.Faults.Add(new FaultRule("event/NEWPOLICY:lose@2", asked with { IsEvent = true }, FaultKind.Lose) { First = 2, Last = 2 });
+        client.Send(Client.NewPolicy(1, 1));
+        byte[] refusal = client.Receive()!;
+        Assert.Equal(-(int)Errno.ENOMEM, MemoryMarshal.Read<int>(refusal.AsSpan(NlMsgHdr.Size)));
+        Assert.Contains("xfrmd fault NEWPOLICY:ENOMEM@1\0", System.Text.Encoding.ASCII.GetString(refusal), StringComparison.Ordinal);
+        Assert.Equal((0, 0), (_space.Spd.Count(PolicyDirection.Out), listener.Buffer.Count));
+        client.Send(Client.NewPolicy(2, 2));
+        Assert.Equal((0, 1, 1), (client.Buffer.Count, _space.Spd.Count(PolicyDirection.Out), listener.Buffer.Count));
+        Assert.Equal(0, client.Request(Client.NewPolicy(3, 3)));
+        Assert.Equal((2, 1), (_space.Spd.Count(PolicyDirection.Out), listener.Buffer.Count));
+        Assert.Equal(0, client.Request(Client.DelPolicy(4, 3)));
+        Assert.Equal(2, listener.Buffer.Count);
+        // A dump whose answer is lost does not begin, and keeps none from beginning.
+        _space.Faults.Add(new FaultRule("GETPOLICY:lose@1", asked with { Type = (ushort)XfrmMsg.GetPolicy }, FaultKind.Lose) { Last = 1 });
+        client.Send(Client.DumpPolicies(5));
+        Assert.Equal(0, client.Buffer.Count);
+        client.Send(Client.DumpPolicies(6));
+        Assert.NotEqual(0, client.Buffer.Count);
+    }
+
+    [Fact]
     public void Changes_of_one_datagram_settle_together_but_before_anybody_is_told()
     {
         using Client client = Open(), listener = Open();

@@ -53,6 +53,27 @@ public sealed class SocketTests : IDisposable
     }
 
     [Fact]
+    public void A_fault_refuses_loses_an_answer_or_what_all_are_told()
+    {
+        Machine.Client sender = _machine.Open(), other = _machine.Open();
+        FaultSubject add = new(IsPfKey: true, IsEvent: false, Add), get = add with { Type = Get };
+        _machine.Space.Faults.Add(new FaultRule("SADB_ADD:ENOMEM@1", add, FaultKind.Refuse) { Errno = Errno.ENOMEM, Last = 1 });
+        _machine.Space.Faults.Add(new FaultRule("event/SADB_ADD:lose@1", add with { IsEvent = true }, FaultKind.Lose) { Last = 1 });
+        _machine.Space.Faults.Add(new FaultRule("SADB_GET:lose@1", get, FaultKind.Lose) { Last = 1 });
+        _machine.Space.Faults.Add(new FaultRule("SADB_DUMP:lose@1", add with { Type = Dump }, FaultKind.Lose) { Last = 1 });
+        Assert.Equal(Errno.ENOMEM, sender.Refused(AddEsp(1, 0x1000)));
+        Assert.Empty(sender.Ask(AddEsp(2, 0x1000)));
+        Assert.Empty(other.Drain());
+        byte[] ask = Message(Get, Esp, 3, Sa(0x1000), Source("10.0.0.1"), Destination("10.0.0.2"));
+        Assert.Empty(sender.Ask(ask));
+        Assert.Single(sender.Ask(ask));
+        Assert.Empty(sender.Ask(Message(Dump, Unspec, 4)));
+        Assert.Single(sender.Ask(Message(Dump, Unspec, 5)));
+        Assert.Single(sender.Ask(AddEsp(6, 0x1001)));
+        Assert.Single(other.Drain());
+    }
+
+    [Fact]
     public void Answers_go_to_the_sender_alone()
     {
         Machine.Client sender = _machine.Open(), other = _machine.Open(registered: [Esp]);

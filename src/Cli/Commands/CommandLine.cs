@@ -59,7 +59,7 @@ internal static class CommandLine
         {
             DoctorCommand.Create(), ServeCommand.Create(), RunCommand.Create(), StatusCommand.Create(), StateCommand.Create(), PolicyCommand.Create(),
             MonitorCommand.Create(), StatsCommand.Create(), ExplainCommand.Create(), DropsCommand.Create(), CaptureCommand.Create(), KeysCommand.Create(),
-            FlushCommand.Create(), CompletionCommand.Create(), HelpCommand.Create(),
+            FaultCommand.Create(), FlushCommand.Create(), CompletionCommand.Create(), HelpCommand.Create(),
         };
         root.Options.OfType<HelpOption>().Single().Action = new HelpText();
         return root;

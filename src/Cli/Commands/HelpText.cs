@@ -12,6 +12,7 @@ internal sealed class HelpText : SynchronousCommandLineAction
         ("Set up", ["doctor", "serve", "run"]),
         ("Look inside", ["status", "state", "policy", "monitor", "stats"]),
         ("Find out", ["explain", "drops", "capture", "keys"]),
+        ("Test an IKE daemon", ["fault"]),
         ("Clean up and help", ["flush", "completion", "help"]),
     ];
 

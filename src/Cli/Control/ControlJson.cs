@@ -13,5 +13,6 @@ namespace Xfrmd.Cli.Control;
 [JsonSerializable(typeof(ExplainReport))]
 [JsonSerializable(typeof(DropReport[]))]
 [JsonSerializable(typeof(FlushReport))]
+[JsonSerializable(typeof(FaultReport[]))]
 [JsonSerializable(typeof(DoctorCheck[]))]
 internal sealed partial class ControlJson : JsonSerializerContext;

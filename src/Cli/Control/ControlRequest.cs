@@ -3,7 +3,7 @@ namespace Xfrmd.Cli.Control;
 /// <summary>What a command asks the daemon: one line of JSON on the control socket, answered with lines of JSON.</summary>
 internal sealed record ControlRequest
 {
-    /// <summary>The command: status, stats, state, policy, keys, explain, drops, capture, flush.</summary>
+    /// <summary>The command: status, stats, state, policy, keys, explain, drops, capture, flush, fault.</summary>
     public required string Command { get; init; }
 
     /// <summary>The network namespace that it is asked for (the number in <c>net:[N]</c>).</summary>
@@ -14,6 +14,12 @@ internal sealed record ControlRequest
 
     /// <summary>explain: the flow.</summary>
     public ExplainQuery? Explain { get; init; }
+
+    /// <summary>fault: all there are go first.</summary>
+    public bool Clear { get; init; }
+
+    /// <summary>fault: what is wanted (<see cref="FaultSpec"/>).</summary>
+    public string[]? Faults { get; init; }
 
     /// <summary>capture: what is wanted.</summary>
     public CaptureQuery? Capture { get; init; }

@@ -122,6 +122,9 @@ internal sealed class ControlServer : IDisposable
             case "capture":
                 await CaptureAsync(stream, view, request).ConfigureAwait(false);
                 break;
+            case "fault":
+                await FaultAsync(stream, space, request).ConfigureAwait(false);
+                break;
             case "flush":
                 await WriteAsync(stream, Flush(space), ControlJson.Default.FlushReport).ConfigureAwait(false);
                 break;
@@ -163,6 +166,27 @@ internal sealed class ControlServer : IDisposable
         {
             return [.. Enum.GetValues<PolicyDirection>().SelectMany(d => space.Spd.Ordered(d)).Select(Describe.Report)];
         }
+    }
+
+    private static async Task FaultAsync(NetworkStream stream, XfrmNamespace space, ControlRequest request)
+    {
+        List<FaultRule> wanted = [];
+        foreach (string text in request.Faults ?? [])
+        {
+            if (FaultSpec.TryParse(text, out string mistake) is not { } rule)
+            {
+                await WriteAsync(stream, new ErrorReport(mistake), ControlJson.Default.ErrorReport).ConfigureAwait(false);
+                return;
+            }
+            wanted.Add(rule);
+        }
+        if (request.Clear)
+        {
+            space.Faults.Clear();
+        }
+        wanted.ForEach(space.Faults.Add);
+        FaultReport[] report = [.. space.Faults.Rules.Select(static r => new FaultReport(r.Text, r.Seen, r.Struck))];
+        await WriteAsync(stream, report, ControlJson.Default.FaultReportArray).ConfigureAwait(false);
     }
 
     private static FlushReport Flush(XfrmNamespace space)

@@ -15,6 +15,9 @@ public sealed record ServeOptions
     /// <summary>Raw ESP goes through raw sockets always.</summary>
     public bool RawSockets { get; init; }
 
+    /// <summary>How many seconds the SAs age in one.</summary>
+    public int ClockRate { get; init; } = 1;
+
     /// <summary>--socket, else XFRMD_SOCKET, else the default.</summary>
     public static string ChooseSocket(string? option) =>
         option ?? (Environment.GetEnvironmentVariable(SocketVariable) is { Length: > 0 } named ? named : DefaultSocket);
