@@ -39,9 +39,12 @@ internal static class ServeCommand
             Socket = CommonOptions.SocketOf(parsed, socket),
             Verbose = parsed.GetValue(verbose),
             RawSockets = parsed.GetValue(rawSockets),
-            ClockRate = parsed.GetValue(clockRate) is >= 1 and <= FastClock.MaxRate and int rate ? rate : throw new UsageException($"--clock-rate is from 1 to {FastClock.MaxRate}"),
+            ClockRate = Sensible(parsed.GetValue(clockRate)),
         }));
     }
+
+    private static int Sensible(int clockRate) =>
+        clockRate is >= 1 and <= FastClock.MaxRate ? clockRate : throw new UsageException($"--clock-rate is from 1 to {FastClock.MaxRate}");
 
     private static int Execute(ServeOptions options)
     {
