@@ -11,7 +11,7 @@ build="gcc libc6-dev zlib1g-dev libssl3"
 [ "$(dpkg --print-architecture)" != amd64 ] || build="$build libipsec-mb1"
 base="$build ca-certificates make git binutils iproute2 iputils-ping iperf3 tcpdump nftables procps util-linux
     strongswan-charon libstrongswan-standard-plugins libstrongswan-extra-plugins strongswan-swanctl charon-systemd python3"
-packages="$base man-db python3-scapy xz-utils openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
+packages="$base man-db python3-scapy python3-prometheus-client xz-utils openiked tshark zsh fish golang-go golang-github-vishvananda-netlink-dev
     libnss3-tools libldns3 libunbound8 libcurl3-nss libldap-2.5-0 libevent-core-2.1-7 libevent-pthreads-2.1-7 libcap-ng0 libaudit1 libpam0g"
 unpacked="libreswan iproute2-backports linux-selftests"
 case ${1:-} in

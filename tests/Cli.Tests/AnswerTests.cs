@@ -53,6 +53,18 @@ public sealed class AnswerTests : IDisposable
     }
 
     [Fact]
+    public void Metrics_have_each_counter_and_what_there_is()
+    {
+        _daemon.Space.Drop(XfrmCounter.InNoStates, default);
+        string text = _daemon.Ask("stats", "--prometheus").Output;
+        Assert.Contains("# TYPE xfrmd_xfrm_packets_total counter\n", text, StringComparison.Ordinal);
+        Assert.Contains("xfrmd_xfrm_packets_total{counter=\"XfrmInNoStates\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("xfrmd_sas{state=\"valid\"} 2\n", text, StringComparison.Ordinal);
+        Assert.Contains("xfrmd_policies{dir=\"out\"} 1\n", text, StringComparison.Ordinal);
+        Assert.All(Enum.GetValues<XfrmCounter>(), counter => Assert.Contains($"\"Xfrm{counter}\"", text, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void What_was_dropped_beneath_is_counted_too()
     {
         long[] before = _daemon.Space.Statistics.Snapshot();

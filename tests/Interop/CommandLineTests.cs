@@ -250,6 +250,24 @@ public sealed class CommandLineTests(ManualPair pair, ITestOutputHelper output) 
 
     private string Ip(Host host, params string[] arguments) => host.Do(pair.LeftDaemon.Attached([Toolbox.Find("ip"), "-s", "xfrm", .. arguments]));
 
+    [Fact]
+    public void Prometheus_reads_the_metrics() => Play(pair, () =>
+    {
+        pair.LeftDaemon.IpXfrmBatch(pair.Net.Left, $"state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x77 aead rfc4106(gcm(aes)) {Key} 128");
+        string file = Path.Combine(pair.Net.Lab.Folder, "xfrmd.prom");
+        File.WriteAllText(file, Xfrmd(pair.Net.Left, "stats", "--prometheus"));
+        const string Reader = """
+            import sys
+            from prometheus_client.parser import text_string_to_metric_families
+            for family in text_string_to_metric_families(open(sys.argv[1]).read()):
+                print(family.name, family.type, len(family.samples), sum(s.value for s in family.samples if s.labels.get("state") == "valid"))
+            """;
+        string[] read = Command.Run([Toolbox.Find("python3"), "-c", Reader, file]).OrFail().Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Contains(read, line => line.StartsWith("xfrmd_xfrm_packets counter ", StringComparison.Ordinal));
+        Assert.Contains("xfrmd_sas gauge 1 1.0", read);
+        Assert.Contains("xfrmd_policies gauge 3 0", read);
+    });
+
     private string Xfrmd(Host host, params string[] arguments) => host.Do([Toolbox.Xfrmd, .. arguments, "--socket", SocketOf(host)]);
 
     private string SocketOf(Host host) => host == pair.Net.Left ? pair.LeftDaemon.Socket : pair.RightDaemon.Socket;

@@ -11,10 +11,21 @@ internal static class StatsCommand
     {
         (Option<string?> socket, Option<bool> json) = (CommonOptions.Socket(), CommonOptions.Json());
         Option<bool> all = new("--all", "-a") { Description = "Counters that are 0 too." };
-        return new CliCommand("stats", "The counters of /proc/net/xfrm_stat: what each means and what to do.", "xfrmd stats", "xfrmd stats --all")
+        Option<bool> prometheus = new("--prometheus") { Description = "For Prometheus, with how many SAs and policies there are: its text format." };
+        return new CliCommand("stats", "The counters of /proc/net/xfrm_stat: what each means and what to do.", "xfrmd stats", "xfrmd stats --all",
+            "xfrmd stats --prometheus > /var/lib/prometheus/node-exporter/xfrmd.prom")
         {
-            socket, json, all,
-        }.Does(parsed => Execute(CommonOptions.SocketOf(parsed, socket), parsed.GetValue(json), parsed.GetValue(all)));
+            socket, json, all, prometheus,
+        }.Does(parsed => parsed.GetValue(prometheus)
+            ? Expose(CommonOptions.SocketOf(parsed, socket))
+            : Execute(CommonOptions.SocketOf(parsed, socket), parsed.GetValue(json), parsed.GetValue(all)));
+    }
+
+    private static int Expose(string socket)
+    {
+        StatusReport status = Daemon.Ask(socket, new ControlRequest { Command = "status" }, ControlJson.Default.StatusReport);
+        Exposition.Write(Console.Out, status, Daemon.Ask(socket, new ControlRequest { Command = "stats" }, ControlJson.Default.CounterReportArray));
+        return ExitCode.Done;
     }
 
     private static int Execute(string socket, bool json, bool all)
