@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What charon does with a kernel that refuses, dawdles and keeps silent. For who writes or tests an IKE daemon.
+# What charon does with a kernel that refuses and dawdles. For who writes or tests an IKE daemon.
 . "$(dirname "$0")/../lab.sh"
 
 say "two gateways, 192.0.2.1 (10.1.0.1) and 192.0.2.2 (10.2.0.1), with charon on xfrmd"

@@ -195,14 +195,14 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
 
     private void HandleRequests(Span<byte> rest, bool netAdmin)
     {
-        while (MemoryMarshal.TryRead(rest, out NlMsgHdr header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length)
+        while (TryNext(rest, out NlMsgHdr header, out int next))
         {
             Span<byte> message = rest[..(int)header.Len];
             _extAck.Clear();
             Errno errno = Errno.None;
             if ((header.Flags & NlMsgFlags.Request) != 0 && header.Type >= NlMsgType.Min)
             {
-                errno = Faults.IsEmpty ? _namespace.Handler.Handle(this, header, message, netAdmin, _extAck) : HandleWithFaults(header, message, netAdmin);
+                errno = Handle(header, message, netAdmin);
             }
             // EINTR: a dump was started, whose end is the answer.
             if (errno != Errno.EINTR && (errno != Errno.None || (header.Flags & NlMsgFlags.Ack) != 0))
@@ -210,11 +210,19 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
                 Acknowledge(header, message, errno);
             }
             _isMuted = false;
-            rest = rest[Math.Min(NlAttr.Align(message.Length), rest.Length)..];
+            rest = rest[next..];
         }
     }
 
-    private Errno HandleWithFaults(in NlMsgHdr header, Span<byte> message, bool netAdmin)
+    // nlmsg_ok, nlmsg_next
+    private static bool TryNext(ReadOnlySpan<byte> rest, out NlMsgHdr header, out int next)
+    {
+        bool isWhole = MemoryMarshal.TryRead(rest, out header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length;
+        next = isWhole ? Math.Min(NlAttr.Align((int)header.Len), rest.Length) : 0;
+        return isWhole;
+    }
+
+    private Errno Handle(in NlMsgHdr header, Span<byte> message, bool netAdmin)
     {
         FaultRule? fault = Faults.Find(Asked(header.Type));
         if (fault is { Kind: FaultKind.Refuse })
@@ -229,10 +237,10 @@ internal sealed partial class NetlinkSocket : IProtocolSocket
 
     private void AwaitFaults(ReadOnlySpan<byte> rest)
     {
-        while (MemoryMarshal.TryRead(rest, out NlMsgHdr header) && header.Len >= NlMsgHdr.Size && header.Len <= rest.Length)
+        while (TryNext(rest, out NlMsgHdr header, out int next))
         {
             Faults.Wait(Asked(header.Type));
-            rest = rest[Math.Min(NlAttr.Align((int)header.Len), rest.Length)..];
+            rest = rest[next..];
         }
     }
 
